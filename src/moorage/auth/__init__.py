@@ -1,0 +1,1 @@
+"""Proves who is asking; knows nothing of permissions."""

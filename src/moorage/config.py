@@ -1,0 +1,148 @@
+"""Every setting, read once into one frozen ``Settings``: flag > environment > TOML file > default.
+
+The documentation of settings (``docs/settings.md``) and ``moorage config --schema`` are made from this module.
+"""
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+Count = Annotated[int, Field(ge=0)]
+
+MEBIBYTE = 1024 * 1024
+
+
+class Quotas(BaseModel):
+    """ECR's quotas. 0 lifts one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repositories: Count = Field(100_000, description="Repositories per registry.")
+    images_per_repository: Count = Field(100_000, description="Images per repository.")
+    tags_per_image: Count = Field(1_000, description="Tags per image.")
+    layer_parts: Count = Field(4_200, description="Parts per layer upload of the JSON API.")
+    layer_bytes: Count = Field(52_000 * MEBIBYTE, description="Bytes per layer.")
+    layers_per_image: Count = Field(4_000, description="Layers per image manifest.")
+    manifests_per_index: Count = Field(10_000, description="Manifests per index.")
+    resource_tags: Count = Field(50, description="Resource tags per repository.")
+    open_uploads: Count = Field(10_000, description="Unfinished layer uploads per account.")
+
+
+class Settings(BaseSettings):
+    """What one server runs with."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MOORAGE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    data_dir: Path = Field(
+        Path("moorage-data"), description="Directory of the database, the blobs and the keys."
+    )
+    listen: tuple[str, ...] = Field(
+        ("127.0.0.1:5050", "[::1]:5050"), description="Addresses to listen on, as host:port or [host]:port."
+    )
+    account_id: str = Field(
+        "000000000000", pattern="^[0-9]{12}$", description="Account of the default registry, twelve digits."
+    )
+    region: str = Field(
+        "us-east-1", pattern="^[a-z]{2}(-[a-z]+)+-[0-9]+$", description="Region of the default registry."
+    )
+    registry_host: str = Field(
+        "",
+        description="Template of registry host names with {account} and {region}, optionally starting with https://. "
+        "Empty: localhost:<port> for the default registry and <account>.dkr.ecr.<region>.localhost:<port> for others.",
+    )
+    hosts: dict[str, str] = Field(
+        default_factory=dict,
+        description="Further host names, each with the registry it stands for as account/region.",
+    )
+    workers: Count = Field(0, description="Web worker processes; 0 means as many as cores, at most 4.")
+    database: str = Field(
+        "", description="URL of the metadata database; empty means SQLite in the data directory."
+    )
+    storage: str = Field("", description="URL of the blob store; empty means files in the data directory.")
+    tls_cert: Path | None = Field(
+        None, description="PEM file with the certificate chain; serves TLS with tls_key."
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
+    dev: bool = Field(
+        False, description="Accept any credentials and create repositories on push. Loopback only."
+    )
+    dev_beyond_loopback: bool = Field(False, description="Let dev listen on addresses that others can reach.")
+    root_access_key_id: str = Field(
+        "", description="Root access key of the default account, taken at first start."
+    )
+    root_secret_access_key: str = Field("", description="Secret of that key, taken at first start.", repr=False)
+    metrics_token: str = Field(
+        "", description="Bearer token that lets others than loopback read /metrics.", repr=False
+    )
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="Least severe log level written."
+    )
+    accept_identical_push: bool = Field(
+        False,
+        description="Answer 201 when the very same image is pushed again to an immutable tag over /v2/.",
+    )
+    upload_expiry_hours: Annotated[int, Field(ge=1)] = Field(
+        24, description="Hours after which an unfinished upload that received nothing is removed."
+    )
+    drain_seconds: Count = Field(60, description="Seconds that a stopping server gives running requests.")
+    disk_reserve_bytes: Count = Field(
+        1024 * MEBIBYTE, description="Free bytes below which pushes are refused; pulls and deletes go on."
+    )
+    quotas: Quotas = Field(default_factory=Quotas, description="Quotas, with ECR's values; 0 lifts one.")
+
+    @field_validator("listen", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("database", "storage")
+    @classmethod
+    def _refuse_unbuilt(cls, value: str) -> str:
+        if value:
+            scheme = value.split("://", 1)[0]
+            raise ValueError(
+                f"{scheme}:// is not built yet; leave it out to keep everything in the data directory"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "Settings":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        if bool(self.root_access_key_id) != bool(self.root_secret_access_key):
+            raise ValueError("root_access_key_id and root_secret_access_key go together")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls, *_: Any, init_settings: PydanticBaseSettingsSource, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment and file are merged by ``load``; the class itself reads nothing."""
+        return (init_settings,)
+
+    @cached_property
+    def port(self) -> int:
+        """The port of the first listening address."""
+        return int(self.listen[0].rsplit(":", 1)[1])
+
+
+def load(flags: dict[str, Any], file: Path | None = None) -> Settings:
+    """Merge flags over environment over TOML file over defaults.
+
+    Raises ``pydantic.ValidationError`` with a sentence per wrong setting, ``OSError`` or
+    ``tomllib.TOMLDecodeError`` for an unreadable file.
+    """
+    merged: dict[str, Any] = tomllib.loads(file.read_text()) if file else {}
+    merged |= EnvSettingsSource(Settings)()
+    merged |= {name: value for name, value in flags.items() if value is not None}
+    return Settings(**merged)

@@ -1,0 +1,1 @@
+"""Pure types: names, digests, manifests, errors. No input or output, no clock."""

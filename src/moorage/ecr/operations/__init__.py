@@ -1,0 +1,1 @@
+"""The operations of the ECR JSON API, one module a family, one function an operation."""

@@ -1,0 +1,1 @@
+"""Metadata: tables, queries by noun, transactions."""

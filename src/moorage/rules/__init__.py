@@ -1,0 +1,1 @@
+"""Pure rules: policy, lifecycle, mutability, filters. No input or output, no clock."""

@@ -1,0 +1,1 @@
+"""Use cases: authorize, change, record. Plain functions over one open transaction."""

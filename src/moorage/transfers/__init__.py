@@ -1,0 +1,1 @@
+"""Asynchronous flows around awaited input and output, shared by the faces and jobs."""

@@ -1,0 +1,117 @@
+"""What a face sees of HTTP: a complete ``Request`` in, a ``Response`` out.
+
+Plain ASGI underneath; nothing here knows a route, a dialect or a permission.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from moorage.domain.caller import RequestFacts
+from moorage.domain.errors import BodyIncomplete, BodyTooLarge, MalformedQuery
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+#: Most name=value pairs that are read from a query string.
+MAX_QUERY_PARAMETERS = 1_000
+
+
+class Request:
+    """One HTTP request. Header names are lower-case bytes, as ASGI gives them."""
+
+    __slots__ = ("_receive", "facts", "headers", "method", "path", "query_string", "raw_path", "scheme")
+
+    def __init__(self, scope: Scope, receive: Receive, facts: RequestFacts) -> None:
+        self.method: str = scope["method"]
+        #: Percent-decoded once, as the server did.
+        self.path: str = scope["path"]
+        self.raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+        self.query_string: bytes = scope["query_string"]
+        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self.scheme: str = scope["scheme"]
+        self.facts = facts
+        self._receive = receive
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this lower-case name, or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    def header_values(self, name: bytes) -> list[str]:
+        """Every header of this lower-case name, in order."""
+        return [value.decode("latin-1") for key, value in self.headers if key == name]
+
+    def query(self) -> list[tuple[str, str]]:
+        """The decoded query parameters in order, blanks kept. Raises ``MalformedQuery``."""
+        if not self.query_string:
+            return []
+        try:
+            return parse_qsl(
+                self.query_string.decode("ascii"),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=MAX_QUERY_PARAMETERS,
+            )
+        except ValueError as error:
+            raise MalformedQuery(text="The query string cannot be read") from error
+
+    @property
+    def content_length(self) -> int | None:
+        """The announced length of the body in bytes, or None when it is chunked or absent."""
+        value = self.header(b"content-length")
+        return int(value) if value is not None and value.isascii() and value.isdigit() else None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body was announced at all."""
+        return bool(self.content_length) or self.header(b"transfer-encoding") is not None
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body piece by piece. Raises ``BodyIncomplete`` when the client goes away in the middle."""
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise BodyIncomplete
+            body = message.get("body", b"")
+            if body:
+                yield body
+            more = message.get("more_body", False)
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body, at most ``limit`` bytes. Raises ``BodyTooLarge``, ``BodyIncomplete``."""
+        if (self.content_length or 0) > limit:
+            raise BodyTooLarge(limit=limit)
+        pieces, length = [], 0
+        async for piece in self.stream():
+            length += len(piece)
+            if length > limit:
+                raise BodyTooLarge(limit=limit)
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+@dataclass(slots=True)
+class Response:
+    """What goes back. ``body`` is bytes, or an iterator of bytes whose length ``headers`` must announce."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes | AsyncIterator[bytes] = b""
+    #: For the access log, metrics and audit: operation and error code in the face's own words.
+    operation: str = ""
+    error_code: str = ""
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def find_parameter(parameters: Sequence[tuple[str, str]], name: str) -> str | None:
+    """The first value of a query parameter, or None."""
+    return next((value for key, value in parameters if key == name), None)
