@@ -1,0 +1,122 @@
+"""Accounts, principals, their access keys, and the server's own sealed keys."""
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, select
+
+from moorage.metadata.queries import Query, Statement
+from moorage.metadata.tables import access_key, account, principal, secret
+from moorage.metadata.transaction import Transaction
+
+
+class KeyRow(NamedTuple):
+    """An access key with what decides whether it opens anything."""
+
+    access_key_id: str
+    account_id: str
+    principal_kind: str
+    principal_name: str
+    sealed_secret: bytes
+    is_key_active: int
+    is_account_active: int
+
+
+class SecretRow(NamedTuple):
+    """One version of a server key."""
+
+    purpose: str
+    version: int
+    sealed_key: bytes
+
+
+_FIND_KEY = Query(
+    select(
+        access_key.c.id,
+        principal.c.account_id,
+        principal.c.kind,
+        principal.c.name,
+        access_key.c.sealed_secret,
+        access_key.c.is_active,
+        account.c.is_active,
+    )
+    .join(principal, principal.c.id == access_key.c.principal_id)
+    .join(account, account.c.id == principal.c.account_id)
+    .where(access_key.c.id == bindparam("id")),
+    KeyRow._make,
+)
+_FIND_ACCOUNT = Query(select(account.c.is_active).where(account.c.id == bindparam("id")), bool)
+_FIND_PRINCIPAL = Query(
+    select(principal.c.id).where(
+        principal.c.account_id == bindparam("account_id"),
+        principal.c.kind == bindparam("kind"),
+        principal.c.name == bindparam("name"),
+    ),
+    lambda row: int(row[0]),
+)
+_HAS_KEYS = Query(select(access_key.c.id).limit(1), lambda row: str(row[0]))
+_ADD_ACCOUNT = Statement(account.insert())
+_ADD_PRINCIPAL = Query(
+    principal.insert()
+    .values(
+        account_id=bindparam("account_id"),
+        kind=bindparam("kind"),
+        name=bindparam("name"),
+        created_at=bindparam("created_at"),
+    )
+    .returning(principal.c.id),
+    lambda row: int(row[0]),
+)
+_ADD_KEY = Statement(access_key.insert())
+_ALL_SECRETS = Query(select(secret.c.purpose, secret.c.version, secret.c.sealed_key), SecretRow._make)
+_ADD_SECRET = Statement(secret.insert())
+
+
+def find_key(tx: Transaction, access_key_id: str) -> KeyRow | None:
+    """The key with the state of its principal and account, or None."""
+    return tx.find(_FIND_KEY, id=access_key_id)
+
+
+def has_account(tx: Transaction, account_id: str) -> bool:
+    """Whether the account exists, switched off or not."""
+    return tx.find(_FIND_ACCOUNT, id=account_id) is not None
+
+
+def has_keys(tx: Transaction) -> bool:
+    """Whether any access key exists, which tells a first start from a later one."""
+    return tx.find(_HAS_KEYS) is not None
+
+
+def ensure_account(tx: Transaction, account_id: str) -> None:
+    """Make the account unless it exists."""
+    if not has_account(tx, account_id):
+        tx.run(_ADD_ACCOUNT, id=account_id, is_active=1, created_at=tx.now)
+
+
+def ensure_principal(tx: Transaction, account_id: str, kind: str, name: str) -> int:
+    """The id of the principal, made unless it exists."""
+    found = tx.find(_FIND_PRINCIPAL, account_id=account_id, kind=kind, name=name)
+    if found is not None:
+        return found
+    return tx.one(_ADD_PRINCIPAL, account_id=account_id, kind=kind, name=name, created_at=tx.now)
+
+
+def add_key(tx: Transaction, access_key_id: str, principal_id: int, sealed_secret: bytes) -> None:
+    """Give a principal another active key."""
+    tx.run(
+        _ADD_KEY,
+        id=access_key_id,
+        principal_id=principal_id,
+        sealed_secret=sealed_secret,
+        is_active=1,
+        created_at=tx.now,
+    )
+
+
+def list_secrets(tx: Transaction) -> list[SecretRow]:
+    """Every version of every server key."""
+    return tx.all(_ALL_SECRETS)
+
+
+def add_secret(tx: Transaction, purpose: str, version: int, sealed_key: bytes) -> None:
+    """Record a new version of a server key."""
+    tx.run(_ADD_SECRET, purpose=purpose, version=version, sealed_key=sealed_key, created_at=tx.now)

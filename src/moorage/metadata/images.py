@@ -1,0 +1,298 @@
+"""Images: manifests in repositories, with what they need and point to."""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Select, and_, bindparam, func, or_, select
+
+from moorage.metadata.queries import Query, Statement
+from moorage.metadata.tables import image, image_reference, manifest, tag
+from moorage.metadata.transaction import Transaction
+
+TagStatus = Literal["ANY", "TAGGED", "UNTAGGED"]
+
+
+class ImageRow(NamedTuple):
+    """A live image. Sizes are bytes, times microseconds."""
+
+    id: int
+    repository_id: int
+    manifest_id: int
+    digest: str
+    media_type: str
+    manifest_size: int
+    size: int
+    artifact_media_type: str | None
+    artifact_type: str | None
+    subject_digest: str | None
+    pushed_at: int
+    last_pulled_at: int | None
+    tag_count: int
+
+
+class ImageTagRow(NamedTuple):
+    """One element of a list of images by tag; ``tag`` is None for an untagged image."""
+
+    image_id: int
+    tag_id: int
+    digest: str
+    tag: str | None
+
+
+IMAGE_COLUMNS = (
+    image.c.id,
+    image.c.repository_id,
+    image.c.manifest_id,
+    image.c.digest,
+    image.c.media_type,
+    image.c.manifest_size,
+    image.c.size,
+    image.c.artifact_media_type,
+    image.c.artifact_type,
+    image.c.subject_digest,
+    image.c.pushed_at,
+    image.c.last_pulled_at,
+    image.c.tag_count,
+)
+
+_LIVE = select(*IMAGE_COLUMNS).where(
+    image.c.repository_id == bindparam("repository_id"), image.c.deleted_at.is_(None)
+)
+_BY_DIGEST = Query(_LIVE.where(image.c.digest == bindparam("digest")), ImageRow._make)
+_BY_TAG = Query(
+    select(*IMAGE_COLUMNS)
+    .join(tag, tag.c.image_id == image.c.id)
+    .where(tag.c.repository_id == bindparam("repository_id"), tag.c.name == bindparam("tag")),
+    ImageRow._make,
+)
+
+
+def _with_status(statement: Select[tuple[object, ...]], status: TagStatus) -> Select[tuple[object, ...]]:
+    if status == "TAGGED":
+        return statement.where(image.c.tag_count > 0)
+    return statement.where(image.c.tag_count == 0) if status == "UNTAGGED" else statement
+
+
+_PAGES = {
+    status: Query(
+        _with_status(_LIVE, status)
+        .where(image.c.id > bindparam("after"))
+        .order_by(image.c.id)
+        .limit(bindparam("limit")),
+        ImageRow._make,
+    )
+    for status in ("ANY", "TAGGED", "UNTAGGED")
+}
+
+_TAG_ID = func.coalesce(tag.c.id, 0)
+_TAG_PAGES = {
+    status: Query(
+        _with_status(select(image.c.id, _TAG_ID, image.c.digest, tag.c.name), status)
+        .select_from(image)
+        .outerjoin(tag, tag.c.image_id == image.c.id)
+        .where(
+            image.c.repository_id == bindparam("repository_id"),
+            image.c.deleted_at.is_(None),
+            image.c.id >= bindparam("after_image"),
+            or_(
+                image.c.id > bindparam("after_image"),
+                and_(image.c.id == bindparam("after_image"), bindparam("after_tag") < _TAG_ID),
+            ),
+        )
+        .order_by(image.c.id, _TAG_ID)
+        .limit(bindparam("limit")),
+        ImageTagRow._make,
+    )
+    for status in ("ANY", "TAGGED", "UNTAGGED")
+}
+_REFERRERS = Query(
+    _LIVE.where(image.c.subject_digest == bindparam("subject_digest"), image.c.digest > bindparam("after"))
+    .order_by(image.c.digest)
+    .limit(bindparam("limit")),
+    ImageRow._make,
+)
+_FIND_MANIFEST = Query(
+    select(manifest.c.id).where(
+        manifest.c.digest == bindparam("digest"), manifest.c.media_type == bindparam("media_type")
+    ),
+    lambda row: int(row[0]),
+)
+_ADD_MANIFEST = Query(
+    manifest.insert()
+    .values(digest=bindparam("digest"), media_type=bindparam("media_type"), content=bindparam("content"))
+    .returning(manifest.c.id),
+    lambda row: int(row[0]),
+)
+_CONTENT = Query(select(manifest.c.content).where(manifest.c.id == bindparam("id")), lambda row: bytes(row[0]))
+_ADD = Query(
+    image.insert()
+    .values(
+        repository_id=bindparam("repository_id"),
+        manifest_id=bindparam("manifest_id"),
+        digest=bindparam("digest"),
+        media_type=bindparam("media_type"),
+        manifest_size=bindparam("manifest_size"),
+        size=bindparam("size"),
+        artifact_media_type=bindparam("artifact_media_type"),
+        artifact_type=bindparam("artifact_type"),
+        subject_digest=bindparam("subject_digest"),
+        pushed_at=bindparam("pushed_at"),
+        tag_count=0,
+    )
+    .returning(image.c.id),
+    lambda row: int(row[0]),
+)
+_DELETE = Statement(
+    image.update().where(image.c.id == bindparam("which")).values(deleted_at=bindparam("deleted_at"))
+)
+_COUNT_TAGS = Statement(
+    image.update()
+    .where(image.c.id == bindparam("which"))
+    .values(tag_count=image.c.tag_count + bindparam("change"))
+)
+_PULLED = Statement(
+    image.update()
+    .where(
+        image.c.id == bindparam("which"),
+        or_(image.c.last_pulled_at.is_(None), image.c.last_pulled_at < bindparam("pulled_at")),
+    )
+    .values(last_pulled_at=bindparam("pulled_at"))
+)
+_ADD_REFERENCE = Statement(image_reference.insert())
+_DELETE_REFERENCES = Statement(image_reference.delete().where(image_reference.c.image_id == bindparam("which")))
+_INDEXES_OF = Query(
+    select(image.c.digest)
+    .join(image_reference, image_reference.c.image_id == image.c.id)
+    .where(
+        image_reference.c.repository_id == bindparam("repository_id"),
+        image_reference.c.digest == bindparam("digest"),
+        image_reference.c.kind == "image",
+        image.c.deleted_at.is_(None),
+    )
+    .order_by(image.c.digest)
+    .limit(20),
+    lambda row: str(row[0]),
+)
+_NEEDS_BLOB = Query(
+    select(image_reference.c.image_id)
+    .where(
+        image_reference.c.repository_id == bindparam("repository_id"),
+        image_reference.c.digest == bindparam("digest"),
+        image_reference.c.kind == "blob",
+    )
+    .limit(1),
+    lambda row: int(row[0]),
+)
+
+
+def find_by_digest(tx: Transaction, repository_id: int, digest: str) -> ImageRow | None:
+    """The live image of this digest, or None."""
+    return tx.find(_BY_DIGEST, repository_id=repository_id, digest=digest)
+
+
+def find_by_tag(tx: Transaction, repository_id: int, name: str) -> ImageRow | None:
+    """The image that the tag points to, or None."""
+    return tx.find(_BY_TAG, repository_id=repository_id, tag=name)
+
+
+def list_images(
+    tx: Transaction, repository_id: int, status: TagStatus, after: int, limit: int
+) -> list[ImageRow]:
+    """Live images in the order of their ids, those after ``after``."""
+    return tx.all(_PAGES[status], repository_id=repository_id, after=after, limit=limit)
+
+
+def list_image_tags(
+    tx: Transaction, repository_id: int, status: TagStatus, after: tuple[int, int], limit: int
+) -> list[ImageTagRow]:
+    """One element per tag, and one for each untagged image, those after (image id, tag id)."""
+    return tx.all(
+        _TAG_PAGES[status], repository_id=repository_id, after_image=after[0], after_tag=after[1], limit=limit
+    )
+
+
+def list_referrers(
+    tx: Transaction, repository_id: int, subject_digest: str, after: str, limit: int
+) -> list[ImageRow]:
+    """Live images whose subject is this digest, in the order of their own digests."""
+    return tx.all(
+        _REFERRERS, repository_id=repository_id, subject_digest=subject_digest, after=after, limit=limit
+    )
+
+
+def get_content(tx: Transaction, manifest_id: int) -> bytes:
+    """The manifest's bytes, exactly as they were pushed."""
+    content = tx.manifests.get(manifest_id)
+    if content is None:
+        content = tx.one(_CONTENT, id=manifest_id)
+        tx.manifests.put(manifest_id, content)
+    return content
+
+
+def ensure_manifest(tx: Transaction, digest: str, media_type: str, content: bytes) -> int:
+    """The id of these bytes under this media type, stored unless they already are."""
+    found = tx.find(_FIND_MANIFEST, digest=digest, media_type=media_type)
+    if found is not None:
+        return found
+    return tx.one(_ADD_MANIFEST, digest=digest, media_type=media_type, content=content)
+
+
+def add_image(
+    tx: Transaction,
+    *,
+    repository_id: int,
+    manifest_id: int,
+    digest: str,
+    media_type: str,
+    manifest_size: int,
+    size: int,
+    artifact_media_type: str | None,
+    artifact_type: str | None,
+    subject_digest: str | None,
+    blobs: Iterable[str],
+    children: Iterable[str],
+) -> int:
+    """Make an untagged image with its references; returns its id."""
+    image_id = tx.one(
+        _ADD,
+        repository_id=repository_id,
+        manifest_id=manifest_id,
+        digest=digest,
+        media_type=media_type,
+        manifest_size=manifest_size,
+        size=size,
+        artifact_media_type=artifact_media_type,
+        artifact_type=artifact_type,
+        subject_digest=subject_digest,
+        pushed_at=tx.now,
+    )
+    for kind, digests in (("blob", blobs), ("image", children)):
+        for needed in dict.fromkeys(digests):
+            tx.run(_ADD_REFERENCE, image_id=image_id, repository_id=repository_id, kind=kind, digest=needed)
+    return image_id
+
+
+def mark_deleted(tx: Transaction, image_id: int) -> None:
+    """Take an image out of every reader's sight, and let go of what it needed."""
+    tx.run(_DELETE, which=image_id, deleted_at=tx.now)
+    tx.run(_DELETE_REFERENCES, which=image_id)
+
+
+def change_tag_count(tx: Transaction, image_id: int, change: int) -> None:
+    """Keep the number of tags in step with the tag rows."""
+    tx.run(_COUNT_TAGS, which=image_id, change=change)
+
+
+def record_pull(tx: Transaction, image_id: int, pulled_at: int) -> None:
+    """Note the time of a pull unless a later one is noted already."""
+    tx.run(_PULLED, which=image_id, pulled_at=pulled_at)
+
+
+def list_indexes_of(tx: Transaction, repository_id: int, digest: str) -> list[str]:
+    """Digests of the live indexes that need this image, the first few."""
+    return tx.all(_INDEXES_OF, repository_id=repository_id, digest=digest)
+
+
+def is_blob_needed(tx: Transaction, repository_id: int, digest: str) -> bool:
+    """Whether a live image of the repository needs this blob."""
+    return tx.find(_NEEDS_BLOB, repository_id=repository_id, digest=digest) is not None

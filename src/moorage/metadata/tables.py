@@ -1,0 +1,264 @@
+"""Every table of the metadata database.
+
+Ids are 64-bit and never reused. Times are integer microseconds UTC. Names compare bytewise. A row with
+``deleted_at`` set is gone for every reader; partial unique indexes cover the live rows alone.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.schema import SchemaItem
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_unique",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+        "pk": "%(table_name)s_pk",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+_Name = Text().with_variant(Text(collation="C"), "postgresql")
+_Time = BigInteger()
+
+
+def _id() -> Column[int]:
+    return Column("id", _Id, primary_key=True, autoincrement=True)
+
+
+def _table(name: str, *items: SchemaItem) -> Table:
+    # AUTOINCREMENT keeps SQLite from handing out the id of a deleted row again.
+    is_counted = any(isinstance(item, Column) and item.autoincrement is True for item in items)
+    return Table(name, metadata, *items, sqlite_autoincrement=is_counted)
+
+
+def _live(name: str, *columns: str, unique: bool = False, where: str = "deleted_at IS NULL") -> Index:
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
+# --- Who -----------------------------------------------------------------------------------------------------
+
+account = _table(
+    "account",
+    Column("id", _Name, primary_key=True),
+    Column("is_active", Integer, nullable=False),
+    Column("created_at", _Time, nullable=False),
+)
+
+principal = _table(
+    "principal",
+    _id(),
+    Column("account_id", _Name, ForeignKey("account.id"), nullable=False),
+    Column("kind", Text, nullable=False),  # root
+    Column("name", _Name, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Index("principal_name_unique", "account_id", "kind", "name", unique=True),
+)
+
+access_key = _table(
+    "access_key",
+    Column("id", _Name, primary_key=True),
+    Column("principal_id", _Id, ForeignKey("principal.id"), nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("is_active", Integer, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Index("access_key_principal", "principal_id"),
+)
+
+#: Versioned server keys for tokens, page tokens and download URLs, sealed by the master key.
+secret = _table(
+    "secret",
+    Column("purpose", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    PrimaryKeyConstraint("purpose", "version"),
+)
+
+# --- What ----------------------------------------------------------------------------------------------------
+
+registry = _table(
+    "registry",
+    _id(),
+    Column("account_id", _Name, ForeignKey("account.id"), nullable=False),
+    Column("region", _Name, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Index("registry_key_unique", "account_id", "region", unique=True),
+)
+
+account_setting = _table(
+    "account_setting",
+    Column("registry_id", _Id, ForeignKey("registry.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("registry_id", "name"),
+)
+
+repository = _table(
+    "repository",
+    _id(),
+    Column("registry_id", _Id, ForeignKey("registry.id"), nullable=False),
+    Column("name", _Name, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("tag_mutability", Text, nullable=False),
+    Column("exclusion_filters", Text, nullable=False),  # JSON list of wildcard patterns
+    #: Live images; kept here so that the quota and the emptiness check cost the same at any size.
+    Column("image_count", BigInteger, nullable=False),
+    Column("deleted_at", _Time),
+    _live("repository_name_unique", "registry_id", "name", unique=True),
+)
+
+resource_tag = _table(
+    "resource_tag",
+    Column("repository_id", _Id, ForeignKey("repository.id"), nullable=False),
+    Column("key", _Name, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("repository_id", "key"),
+)
+
+#: Manifest bytes, stored once for the whole server. The media type is part of the key, so that what one
+#: account calls these bytes never decides what another is told.
+manifest = _table(
+    "manifest",
+    _id(),
+    Column("digest", _Name, nullable=False),
+    Column("media_type", _Name, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("manifest_digest_unique", "digest", "media_type", unique=True),
+)
+
+image = _table(
+    "image",
+    _id(),
+    Column("repository_id", _Id, ForeignKey("repository.id"), nullable=False),
+    Column("manifest_id", _Id, ForeignKey("manifest.id"), nullable=False),
+    Column("digest", _Name, nullable=False),
+    Column("media_type", _Name, nullable=False),
+    Column("manifest_size", BigInteger, nullable=False),
+    #: What ECR shows: config and layers, for an index the largest child.
+    Column("size", BigInteger, nullable=False),
+    Column("artifact_media_type", Text),
+    #: What the referrers list shows; it differs from the above for an index.
+    Column("artifact_type", Text),
+    Column("subject_digest", _Name),
+    Column("pushed_at", _Time, nullable=False),
+    Column("last_pulled_at", _Time),
+    Column("tag_count", Integer, nullable=False),
+    Column("deleted_at", _Time),
+    _live("image_digest_unique", "repository_id", "digest", unique=True),
+    _live("image_page", "repository_id", "id"),
+    _live("image_page_tagged", "repository_id", "id", where="deleted_at IS NULL AND tag_count > 0"),
+    _live("image_page_untagged", "repository_id", "id", where="deleted_at IS NULL AND tag_count = 0"),
+    _live(
+        "image_subject",
+        "repository_id",
+        "subject_digest",
+        "digest",
+        where="deleted_at IS NULL AND subject_digest IS NOT NULL",
+    ),
+)
+
+tag = _table(
+    "tag",
+    _id(),
+    Column("repository_id", _Id, ForeignKey("repository.id"), nullable=False),
+    Column("name", _Name, nullable=False),
+    Column("image_id", _Id, ForeignKey("image.id"), nullable=False),
+    Column("pushed_at", _Time, nullable=False),
+    Index("tag_name_unique", "repository_id", "name", unique=True),
+    Index("tag_image", "image_id", "id"),
+    Index("tag_page", "repository_id", "image_id", "id"),
+)
+
+#: Every move of a tag: who, when, from which digest to which. Null means the tag did not or does not exist.
+tag_event = _table(
+    "tag_event",
+    _id(),
+    Column("repository_id", _Id, ForeignKey("repository.id"), nullable=False),
+    Column("tag", _Name, nullable=False),
+    Column("occurred_at", _Time, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("from_digest", _Name),
+    Column("to_digest", _Name),
+    Index("tag_event_tag", "repository_id", "tag", "id"),
+)
+
+#: What an image needs or points to: its config, layers, children and subject.
+image_reference = _table(
+    "image_reference",
+    Column("image_id", _Id, ForeignKey("image.id"), nullable=False),
+    Column("repository_id", _Id, ForeignKey("repository.id"), nullable=False),
+    Column("kind", Text, nullable=False),  # blob, image
+    Column("digest", _Name, nullable=False),
+    PrimaryKeyConstraint("image_id", "kind", "digest"),
+    Index("image_reference_digest", "repository_id", "digest", "kind"),
+)
+
+#: A blob that a repository may serve, under the digest that was asked for.
+layer = _table(
+    "layer",
+    _id(),
+    Column("repository_id", _Id, ForeignKey("repository.id"), nullable=False),
+    Column("digest", _Name, nullable=False),
+    Column("blob_id", _Id, ForeignKey("blob.id"), nullable=False),
+    Column("media_type", Text),
+    Column("created_at", _Time, nullable=False),
+    Index("layer_digest_unique", "repository_id", "digest", unique=True),
+    Index("layer_by_digest", "digest"),
+    Index("layer_blob", "blob_id"),
+)
+
+#: Stored bytes. ``digest`` is always sha256; ``location`` is never used twice.
+blob = _table(
+    "blob",
+    _id(),
+    Column("digest", _Name, nullable=False),
+    Column("key_domain", _Name, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("deleted_at", _Time),
+    _live("blob_digest_unique", "digest", "key_domain", unique=True),
+)
+
+# --- Being uploaded ------------------------------------------------------------------------------------------
+
+upload = _table(
+    "upload",
+    Column("id", _Name, primary_key=True),
+    Column("repository_id", _Id, ForeignKey("repository.id"), nullable=False),
+    Column("account_id", _Name, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("part_count", Integer, nullable=False),
+    Column("small_part_count", Integer, nullable=False),
+    #: Raised by every writer that takes the lease; an offset is committed only under one's own epoch.
+    Column("epoch", Integer, nullable=False),
+    Column("leased_until", _Time, nullable=False),
+    Index("upload_account", "account_id"),
+    Index("upload_updated", "updated_at"),
+    Index("upload_repository", "repository_id"),
+)
+
+segment = _table(
+    "segment",
+    Column("upload_id", _Name, ForeignKey("upload.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    #: sha256 of exactly these bytes, taken while they were written.
+    Column("sha256", _Name, nullable=False),
+    PrimaryKeyConstraint("upload_id", "number"),
+)
