@@ -1,1 +1,4 @@
-"""Blob stores: the bytes of layers and configs."""
+"""Where the bytes of blobs are kept: one port (``base``), an adapter per kind of store.
+
+Knows locations and digests; knows nothing of repositories, uploads or rows.
+"""
