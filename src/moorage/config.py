@@ -26,9 +26,6 @@ class Quotas(BaseModel):
     tags_per_image: Count = Field(1_000, description="Tags per image.")
     layer_parts: Count = Field(4_200, description="Parts per layer upload of the JSON API.")
     layer_bytes: Count = Field(52_000 * MEBIBYTE, description="Bytes per layer.")
-    layers_per_image: Count = Field(4_000, description="Layers per image manifest.")
-    manifests_per_index: Count = Field(10_000, description="Manifests per index.")
-    resource_tags: Count = Field(50, description="Resource tags per repository.")
     open_uploads: Count = Field(10_000, description="Unfinished layer uploads per account.")
 
 

@@ -326,7 +326,7 @@ class UploadOutOfOrder(Conflict):
 
 
 class UploadBusy(Conflict):
-    """Another request is writing to this upload; ``offset`` is the number of bytes it holds."""
+    """Another request took the upload over while this one was writing; ``offset`` is what it holds."""
 
     fields = ("offset", "upload_id", "repository_name", "registry_id")
 

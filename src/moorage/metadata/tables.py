@@ -244,9 +244,8 @@ upload = _table(
     Column("length", BigInteger, nullable=False),
     Column("part_count", Integer, nullable=False),
     Column("small_part_count", Integer, nullable=False),
-    #: Raised by every writer that takes the lease; an offset is committed only under one's own epoch.
+    #: Raised by every writer that begins; bytes are counted only under one's own epoch.
     Column("epoch", Integer, nullable=False),
-    Column("leased_until", _Time, nullable=False),
     Index("upload_account", "account_id"),
     Index("upload_updated", "updated_at"),
     Index("upload_repository", "repository_id"),

@@ -19,7 +19,6 @@ class UploadRow(NamedTuple):
     part_count: int
     small_part_count: int
     epoch: int
-    leased_until: int
 
 
 class SegmentRow(NamedTuple):
@@ -39,7 +38,6 @@ _COLUMNS = (
     upload.c.part_count,
     upload.c.small_part_count,
     upload.c.epoch,
-    upload.c.leased_until,
 )
 _FIND = Query(select(*_COLUMNS).where(upload.c.id == bindparam("id")), UploadRow._make)
 _NTH = Query(
@@ -51,7 +49,7 @@ _NTH = Query(
 )
 _STALE = Query(
     select(*_COLUMNS)
-    .where(upload.c.updated_at < bindparam("before"), upload.c.leased_until < bindparam("now"))
+    .where(upload.c.updated_at < bindparam("before"))
     .order_by(upload.c.updated_at)
     .limit(bindparam("limit")),
     UploadRow._make,
@@ -67,18 +65,12 @@ _ADD = Statement(
         part_count=0,
         small_part_count=0,
         epoch=0,
-        leased_until=0,
     )
 )
-_LEASE = Statement(
+_BEGIN_WRITING = Statement(
     upload.update()
     .where(upload.c.id == bindparam("which"), upload.c.epoch == bindparam("seen_epoch"))
-    .values(epoch=upload.c.epoch + 1, leased_until=bindparam("leased_until"))
-)
-_RENEW = Statement(
-    upload.update()
-    .where(upload.c.id == bindparam("which"), upload.c.epoch == bindparam("own_epoch"))
-    .values(leased_until=bindparam("leased_until"))
+    .values(epoch=upload.c.epoch + 1, updated_at=bindparam("now"))
 )
 _ADVANCE = Statement(
     upload.update()
@@ -88,7 +80,6 @@ _ADVANCE = Statement(
         part_count=upload.c.part_count + bindparam("added_parts"),
         small_part_count=upload.c.small_part_count + bindparam("added_small_parts"),
         updated_at=bindparam("updated_at"),
-        leased_until=0,
     )
 )
 _DELETE = Statement(upload.delete().where(upload.c.id == bindparam("which")))
@@ -117,14 +108,13 @@ def add_upload(tx: Transaction, upload_id: str, repository_id: int, account_id: 
     tx.run(_ADD, id=upload_id, repository_id=repository_id, account_id=account_id, created_at=tx.now)
 
 
-def take_lease(tx: Transaction, seen: UploadRow, leased_until: int) -> bool:
-    """Become the only writer, if nobody did since ``seen`` was read."""
-    return tx.run(_LEASE, which=seen.id, seen_epoch=seen.epoch, leased_until=leased_until) == 1
+def begin_writing(tx: Transaction, seen: UploadRow) -> int | None:
+    """Become the upload's only writer: the new epoch, or None if somebody did since ``seen`` was read.
 
-
-def renew_lease(tx: Transaction, upload_id: str, epoch: int, leased_until: int) -> bool:
-    """Stay the writer for longer; a false answer means that the upload went to another or is gone."""
-    return tx.run(_RENEW, which=upload_id, own_epoch=epoch, leased_until=leased_until) == 1
+    Whoever wrote before finds the epoch changed and counts nothing.
+    """
+    is_ours = tx.run(_BEGIN_WRITING, which=seen.id, seen_epoch=seen.epoch, now=tx.now) == 1
+    return seen.epoch + 1 if is_ours else None
 
 
 def add_segment(tx: Transaction, upload_id: str, number: int, location: str, length: int, sha256: str) -> None:
@@ -133,7 +123,7 @@ def add_segment(tx: Transaction, upload_id: str, number: int, location: str, len
 
 
 def advance(tx: Transaction, upload_id: str, added: int, *, parts: int, small_parts: int) -> None:
-    """Count the bytes that are now safely stored, and give the lease back."""
+    """Count the bytes that are now safely stored."""
     tx.run(
         _ADVANCE,
         which=upload_id,
@@ -150,8 +140,8 @@ def list_segments(tx: Transaction, upload_id: str) -> list[SegmentRow]:
 
 
 def list_stale(tx: Transaction, before: int, limit: int) -> list[UploadRow]:
-    """Uploads that received nothing since ``before`` and that nobody is writing to."""
-    return tx.all(_STALE, before=before, now=tx.now, limit=limit)
+    """Uploads that nobody wrote to since ``before``."""
+    return tx.all(_STALE, before=before, limit=limit)
 
 
 def delete_upload(tx: Transaction, upload_id: str) -> None:

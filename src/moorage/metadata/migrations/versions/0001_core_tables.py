@@ -258,7 +258,6 @@ def upgrade() -> None:
         sa.Column("part_count", sa.Integer(), nullable=False),
         sa.Column("small_part_count", sa.Integer(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
-        sa.Column("leased_until", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("upload_repository_id_fk")),
         sa.PrimaryKeyConstraint("id", name=op.f("upload_pk")),
         sqlite_autoincrement=False,

@@ -1,0 +1,45 @@
+"""Who may do what: the one decision behind both faces."""
+
+from moorage.domain.arn import RepositoryArn
+from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsUnknown
+from moorage.domain.names import RepositoryName
+from moorage.metadata import accounts
+from moorage.metadata.transaction import Transaction
+
+
+def authorize(
+    tx: Transaction,
+    caller: Caller,
+    action: str,
+    registry: RegistryKey,
+    repository_name: RepositoryName | None = None,
+) -> None:
+    """Allow this caller this action on a registry or one of its repositories, or raise.
+
+    The key's own state is read in this very transaction: a key that was switched off opens nothing from then on.
+    Comes before existence, so that a refusal says nothing of what is there. An account's root may do everything
+    in its own account and nothing in another's.
+
+    Raises ``CredentialsUnknown``, ``AccountSwitchedOff``, ``AccessDenied``.
+    """
+    if caller.is_trusted:
+        return
+    key = accounts.find_key(tx, caller.access_key_id)
+    if key is None or not key.is_key_active:
+        raise CredentialsUnknown
+    if not key.is_account_active:
+        raise AccountSwitchedOff
+    if key.account_id != registry.registry_id:
+        raise AccessDenied(
+            principal=caller.principal_arn,
+            action=action,
+            resource=_resource(registry, repository_name),
+            reason=f"because no resource-based policy allows the {action} action",
+        )
+
+
+def _resource(registry: RegistryKey, repository_name: RepositoryName | None) -> str:
+    if repository_name is None:
+        return "*"
+    return str(RepositoryArn(registry.region, registry.registry_id, repository_name))

@@ -1,0 +1,74 @@
+"""Accounts and access keys, and who a key belongs to."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from moorage.domain.errors import AccountSwitchedOff, CredentialsUnknown
+from moorage.domain.names import RegistryId
+from moorage.metadata import accounts
+from moorage.metadata.accounts import SecretRow
+from moorage.metadata.transaction import Transaction
+
+
+class Sealer(Protocol):
+    """What keeps secrets unreadable in the database."""
+
+    def seal_secret(self, plain: bytes, associated: bytes) -> bytes:
+        """Seal bytes so that only the same associated data opens them."""
+
+    def open_secret(self, sealed: bytes, associated: bytes) -> bytes:
+        """Open what ``seal_secret`` made."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key in the clear; shown once, when it is made."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Whose key it is, with what a signature is checked against."""
+
+    account_id: RegistryId
+    principal_arn: str
+    sealed_secret: bytes
+
+
+def root_arn(account_id: str) -> str:
+    """The ARN of an account's root principal."""
+    return f"arn:aws:iam::{account_id}:root"
+
+
+def create_root_key(tx: Transaction, account_id: RegistryId, access_key_id: str, sealed_secret: bytes) -> None:
+    """Give the account's root another access key; the account is made if it does not exist."""
+    accounts.ensure_account(tx, account_id)
+    principal_id = accounts.ensure_principal(tx, account_id, "root", "root")
+    accounts.add_key(tx, access_key_id, principal_id, sealed_secret)
+
+
+def has_any_key(tx: Transaction) -> bool:
+    """Whether this server was ever given an access key."""
+    return accounts.has_keys(tx)
+
+
+def find_key_holder(tx: Transaction, access_key_id: str) -> KeyHolder:
+    """Whose key this is. Raises ``CredentialsUnknown``, ``AccountSwitchedOff``."""
+    key = accounts.find_key(tx, access_key_id)
+    if key is None or not key.is_key_active:
+        raise CredentialsUnknown
+    if not key.is_account_active:
+        raise AccountSwitchedOff
+    return KeyHolder(RegistryId(key.account_id), root_arn(key.account_id), key.sealed_secret)
+
+
+def list_server_keys(tx: Transaction) -> list[SecretRow]:
+    """Every version of the server's own keys, sealed."""
+    return accounts.list_secrets(tx)
+
+
+def add_server_key(tx: Transaction, purpose: str, version: int, sealed_key: bytes) -> None:
+    """Record a new version of one of the server's own keys."""
+    accounts.add_secret(tx, purpose, version, sealed_key)

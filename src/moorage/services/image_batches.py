@@ -1,0 +1,128 @@
+"""Several images in one call: get them, or delete them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.digest import Digest
+from moorage.domain.errors import ImageReferencedByIndex
+from moorage.domain.names import RepositoryName, Tag
+from moorage.metadata import images, repositories, tags
+from moorage.metadata.images import ImageRow
+from moorage.metadata.repositories import RepositoryRow
+from moorage.metadata.transaction import Transaction
+from moorage.services.image_ids import ImageFailure, ImageFailureCode, ImageId
+from moorage.services.images import find_image, image_not_found
+from moorage.services.repositories import open_repository
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """One element of an answer: the image under one of its tags, or under none."""
+
+    image: ImageRow
+    tag: str | None
+    content: bytes
+
+
+def batch_get_images(
+    tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName, ids: Sequence[ImageId]
+) -> tuple[list[FoundImage], list[ImageFailure]]:
+    """The images in the order asked for, and the ids that name none.
+
+    ECR: by digest there is one element for each tag of the image.
+    """
+    repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage")
+    found: list[FoundImage] = []
+    failures: list[ImageFailure] = []
+    for image_id in dict.fromkeys(ids):
+        image = image_id.resolve(tx, repository.id)
+        if isinstance(image, ImageFailureCode):
+            failures.append(ImageFailure(image_id, image))
+            continue
+        names: Sequence[str | None] = (
+            [image_id.tag] if image_id.tag else tags.list_tags_of_image(tx, image.id) or [None]
+        )
+        content = images.get_content(tx, image.manifest_id)
+        found += [FoundImage(image, tag, content) for tag in names]
+    return found, failures
+
+
+def batch_delete_images(
+    tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName, ids: Sequence[ImageId]
+) -> tuple[list[ImageId], list[ImageFailure]]:
+    """Remove tags and images; returns each removed (digest, tag) pair, and the ids that could not be served.
+
+    ECR: every id is read against the state before the call, so an index and its children do not go in one call;
+    an image goes with its last tag, unless an index needs it: then even the tag stays.
+    """
+    repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
+    removed: dict[ImageId, None] = {}
+    failures: list[ImageFailure] = []
+    resolved = [(image_id, image_id.resolve(tx, repository.id)) for image_id in dict.fromkeys(ids)]
+    indexes = {
+        image.id: tuple(images.list_indexes_of(tx, repository.id, image.digest))
+        for _, image in resolved
+        if isinstance(image, ImageRow)
+    }
+    for image_id, image in resolved:
+        if isinstance(image, ImageFailureCode):
+            failures.append(ImageFailure(image_id, image))
+            continue
+        present = tags.list_tags_of_image(tx, image.id)
+        if image_id.tag in present and len(present) > 1:
+            untag(tx, caller, repository, Tag(image_id.tag))
+            removed[ImageId(image.digest, image_id.tag)] = None
+        elif indexes[image.id]:
+            failures.append(ImageFailure(image_id, ImageFailureCode.REFERENCED_BY_INDEX, indexes[image.id]))
+        elif images.find_by_digest(tx, repository.id, image.digest) is not None:
+            removed.update(dict.fromkeys(_delete(tx, caller, repository, image, present)))
+    return list(removed), failures
+
+
+def delete_image(
+    tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName, digest: Digest
+) -> None:
+    """Delete an image with all its tags (OCI distribution-spec, "Deleting Manifests").
+
+    Raises ``RepositoryNotFound``, ``ImageNotFound``, ``ImageReferencedByIndex``.
+    """
+    repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
+    image = find_image(tx, repository.id, digest)
+    if image is None:
+        raise image_not_found(repository, digest)
+    indexes = images.list_indexes_of(tx, repository.id, image.digest)
+    if indexes:
+        raise ImageReferencedByIndex(indexes=indexes)
+    _delete(tx, caller, repository, image, tags.list_tags_of_image(tx, image.id))
+
+
+def delete_tag(tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName, tag: Tag) -> None:
+    """Remove a tag; the image stays (OCI distribution-spec, "Deleting tags").
+
+    Raises ``RepositoryNotFound``, ``ImageNotFound``.
+    """
+    repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
+    if not untag(tx, caller, repository, tag):
+        raise image_not_found(repository, tag)
+
+
+def untag(tx: Transaction, caller: Caller, repository: RepositoryRow, name: Tag) -> bool:
+    """Take a tag off its image and write that into its history; returns whether it was there."""
+    present = tags.find_tag(tx, repository.id, name)
+    if present is None:
+        return False
+    tags.delete_tag(tx, present.id)
+    images.change_tag_count(tx, present.image_id, -1)
+    tags.record_move(tx, repository.id, name, caller.principal_arn, present.digest, None)
+    return True
+
+
+def _delete(
+    tx: Transaction, caller: Caller, repository: RepositoryRow, image: ImageRow, names: Sequence[str]
+) -> list[ImageId]:
+    for name in names:
+        untag(tx, caller, repository, Tag(name))
+    images.mark_deleted(tx, image.id)
+    repositories.change_image_count(tx, repository.id, -1)
+    return [ImageId(image.digest, name) for name in names] or [ImageId(image.digest)]

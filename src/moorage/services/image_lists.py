@@ -1,0 +1,144 @@
+"""Lists of images, tags and referrers, each page at the same cost whatever the size of the repository."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.digest import Digest
+from moorage.domain.errors import ImageNotFound
+from moorage.domain.names import RepositoryName
+from moorage.metadata import images, tags
+from moorage.metadata.images import ImageRow, ImageTagRow, TagStatus
+from moorage.metadata.transaction import Transaction
+from moorage.services.image_ids import ImageId
+from moorage.services.repositories import open_repository
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDetail:
+    """An image with its tags, oldest first."""
+
+    image: ImageRow
+    tags: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """An image that names another as its subject, with the annotations of its manifest."""
+
+    image: ImageRow
+    annotations: dict[str, str]
+
+
+class _Annotated(msgspec.Struct):
+    annotations: dict[str, str] | None = None
+
+
+def list_images(
+    tx: Transaction,
+    caller: Caller,
+    registry: RegistryKey,
+    name: RepositoryName,
+    status: TagStatus,
+    after: tuple[int, int],
+    limit: int,
+) -> tuple[list[ImageTagRow], tuple[int, int] | None]:
+    """One element per tag and one per untagged image, and where the next page begins."""
+    repository = open_repository(tx, caller, registry, name, "ecr:ListImages")
+    found = images.list_image_tags(tx, repository.id, status, after, limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    return found[:limit], (last.image_id, last.tag_id) if last else None
+
+
+def list_image_details(
+    tx: Transaction,
+    caller: Caller,
+    registry: RegistryKey,
+    name: RepositoryName,
+    status: TagStatus,
+    after: int,
+    limit: int,
+) -> tuple[list[ImageDetail], int | None]:
+    """Images with their tags, and the id after which the next page begins."""
+    repository = open_repository(tx, caller, registry, name, "ecr:DescribeImages")
+    found = images.list_images(tx, repository.id, status, after, limit + 1)
+    last = found[limit - 1].id if len(found) > limit else None
+    return [_detail(tx, image) for image in found[:limit]], last
+
+
+def describe_images(
+    tx: Transaction,
+    caller: Caller,
+    registry: RegistryKey,
+    name: RepositoryName,
+    ids: Sequence[ImageId],
+    status: TagStatus,
+) -> list[ImageDetail]:
+    """The named images, each once, of those that have the tag status.
+
+    ECR: one unknown id fails the whole call with ``ImageNotFound``.
+    """
+    repository = open_repository(tx, caller, registry, name, "ecr:DescribeImages")
+    found: dict[int, ImageRow] = {}
+    for image_id in ids:
+        image = image_id.resolve(tx, repository.id)
+        if isinstance(image, ImageRow):
+            found[image.id] = image
+        else:
+            raise ImageNotFound(
+                image_digest=image_id.digest,
+                image_tag=image_id.tag,
+                repository_name=name,
+                registry_id=registry.registry_id,
+            )
+    return [_detail(tx, image) for image in found.values() if _has_status(image, status)]
+
+
+def _has_status(image: ImageRow, status: TagStatus) -> bool:
+    return status == "ANY" or (image.tag_count > 0) == (status == "TAGGED")
+
+
+def _detail(tx: Transaction, image: ImageRow) -> ImageDetail:
+    return ImageDetail(image, tags.list_tags_of_image(tx, image.id) if image.tag_count else [])
+
+
+def list_tags(
+    tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName, after: str, limit: int
+) -> tuple[list[str], bool]:
+    """Tags in bytewise order, and whether there are more. A limit of 0 asks for none."""
+    repository = open_repository(tx, caller, registry, name, "ecr:ListImages")
+    found = tags.list_tags(tx, repository.id, after, limit + 1) if limit else []
+    return found[:limit], len(found) > limit
+
+
+def list_referrers(
+    tx: Transaction,
+    caller: Caller,
+    registry: RegistryKey,
+    name: RepositoryName,
+    subject: Digest,
+    artifact_types: Sequence[str],
+    after: str,
+    limit: int,
+) -> tuple[list[Referrer], str | None]:
+    """Images whose subject this is, of these artifact types (none given: all), and where the next page begins.
+
+    ECR: ``ListImageReferrers`` has no action of its own and takes that of a pull.
+    """
+    repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage")
+    found: list[ImageRow] = []
+    while len(found) <= limit:
+        page = images.list_referrers(tx, repository.id, str(subject), after, limit + 1)
+        found += [image for image in page if not artifact_types or image.artifact_type in artifact_types]
+        if len(page) <= limit:
+            break
+        after = page[-1].digest
+    last = found[limit - 1].digest if len(found) > limit else None
+    return [Referrer(image, _annotations(tx, image)) for image in found[:limit]], last
+
+
+def _annotations(tx: Transaction, image: ImageRow) -> dict[str, str]:
+    content = images.get_content(tx, image.manifest_id)
+    return msgspec.json.decode(content, type=_Annotated).annotations or {}
