@@ -49,10 +49,12 @@ def failures_of(doing: str) -> Iterator[None]:
         raise BlobStoreFailed(doing, error.errno) from error
 
 
-def open_directory(path: Path) -> Descriptor:
+def open_directory(path: Path | str) -> Descriptor:
     """Open a directory that is no symbolic link. Raises ``BlobStoreFailed``."""
-    with failures_of("opening a directory of the store"):
+    try:
         return Descriptor(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _SAFE))
+    except OSError as error:
+        raise BlobStoreFailed("opening a directory of the store", error.errno) from error
 
 
 def sync_directory(path: Path) -> None:

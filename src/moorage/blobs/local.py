@@ -60,7 +60,9 @@ class LocalBlobStore:
 
         Raises ``BlobStoreFailed``, also when one of the directories is a symbolic link.
         """
-        self._root = data_dir
+        self._root = data_dir.absolute()
+        #: Joined as text on every pull, where a Path would cost as much as the opening.
+        self._prefix = str(self._root)
         self._clock = clock
         with failures_of("preparing the directories of the store"):
             files.make_directory(data_dir)
@@ -73,7 +75,7 @@ class LocalBlobStore:
         """See ``BlobStore``."""
         hashes = Hashes(algorithms)
         location = new_segment()
-        directory, name = self._place_of(location)
+        directory, name = self._shard_of(location)
         with failures_of("creating a segment"):
             descriptor = files.create_file(directory, name)
         return LocalSegmentWriter(location, self._root / location, descriptor, hashes)
@@ -103,7 +105,7 @@ class LocalBlobStore:
         """See ``BlobStore``. Why a link and not a rename: docs/adr/0002."""
         check_segment(segment.location)
         location = new_blob(digest)
-        directory, name = self._place_of(location)
+        directory, name = self._shard_of(location)
         try:
             with failures_of("placing a blob"):
                 if not self._link(segment, directory, name):
@@ -122,7 +124,7 @@ class LocalBlobStore:
     def delete(self, location: str) -> None:
         """See ``BlobStore``. Synced even when the file is gone: an earlier attempt may have ended before that."""
         check_blob(location)
-        directory, name = self._place_of(location)
+        directory, name = self._shard_of(location)
         with failures_of("deleting a blob"):
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory.number)
@@ -168,20 +170,19 @@ class LocalBlobStore:
             facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize, facts.f_favail, facts.f_files
         )
 
-    def _place_of(self, location: str) -> tuple[Descriptor, str]:
+    def _shard_of(self, location: str) -> tuple[Descriptor, str]:
         """The open shard directory and the file name of a location. A missing shard is a failure of the store."""
         shard, _, name = location.rpartition("/")
-        return files.open_directory(self._root / shard), name
+        return files.open_directory(f"{self._prefix}/{shard}"), name
 
     def _open_file(self, location: str) -> tuple[Descriptor, int]:
-        directory, name = self._place_of(location)
+        directory, name = self._shard_of(location)
         try:
-            with failures_of("opening a file of the store"):
-                return files.open_file(directory, name)
-        except BlobStoreFailed as error:
-            if error.errno == errno.ENOENT:
-                raise BlobMissing(location) from error
-            raise
+            return files.open_file(directory, name)
+        except FileNotFoundError as error:
+            raise BlobMissing(location) from error
+        except OSError as error:
+            raise BlobStoreFailed("opening a file of the store", error.errno) from error
 
     def _pieces(self, segment: Segment) -> Iterator[memoryview]:
         descriptor, _ = self._open_file(segment.location)
@@ -195,7 +196,7 @@ class LocalBlobStore:
             raise OSError(errno.EIO, "the segment is shorter than recorded")
         if size > segment.length:
             return False
-        source, source_name = self._place_of(segment.location)
+        source, source_name = self._shard_of(segment.location)
         try:
             os.link(
                 source_name,
