@@ -23,7 +23,18 @@ MAX_QUERY_PARAMETERS = 1_000
 class Request:
     """One HTTP request. Header names are lower-case bytes, as ASGI gives them."""
 
-    __slots__ = ("_receive", "facts", "headers", "method", "path", "query_string", "raw_path", "scheme")
+    __slots__ = (
+        "_receive",
+        "bytes_read",
+        "facts",
+        "headers",
+        "is_body_read",
+        "method",
+        "path",
+        "query_string",
+        "raw_path",
+        "scheme",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, facts: RequestFacts) -> None:
         self.method: str = scope["method"]
@@ -34,6 +45,9 @@ class Request:
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.scheme: str = scope["scheme"]
         self.facts = facts
+        #: Bytes of the body that were taken so far, and whether that was all of it.
+        self.bytes_read = 0
+        self.is_body_read = False
         self._receive = receive
 
     def header(self, name: bytes) -> str | None:
@@ -80,9 +94,11 @@ class Request:
             if message["type"] == "http.disconnect":
                 raise BodyIncomplete
             body = message.get("body", b"")
+            more = message.get("more_body", False)
+            self.bytes_read += len(body)
+            self.is_body_read = not more
             if body:
                 yield body
-            more = message.get("more_body", False)
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most ``limit`` bytes. Raises ``BodyTooLarge``, ``BodyIncomplete``."""

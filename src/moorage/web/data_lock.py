@@ -1,0 +1,44 @@
+"""``<data>/moorage.lock``: one server at a time on a data directory."""
+
+import fcntl
+import os
+from pathlib import Path
+
+FILE_NAME = "moorage.lock"
+
+
+class DataDirectoryBusy(Exception):
+    """Another server runs on this data directory; ``process_id`` is its supervisor, 0 when it did not say."""
+
+    def __init__(self, data_dir: Path, process_id: int) -> None:
+        self.process_id = process_id
+        who = f" (process {process_id})" if process_id else ""
+        super().__init__(
+            f"{data_dir} is in use by another moorage serve{who}; stop it, or choose another directory with --data-dir"
+        )
+
+
+class DataLock:
+    """Holds the lock until closed. Workers inherit ``descriptor``, so it is free only once all of them are gone."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """Take the lock. Raises ``DataDirectoryBusy``, ``OSError`` when the directory cannot be written."""
+        path = data_dir / FILE_NAME
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            process_id = _read_process_id(self.descriptor)
+            os.close(self.descriptor)
+            raise DataDirectoryBusy(data_dir, process_id) from None
+        os.ftruncate(self.descriptor, 0)
+        os.write(self.descriptor, f"{os.getpid()}\n".encode())
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        os.close(self.descriptor)
+
+
+def _read_process_id(descriptor: int) -> int:
+    text = os.pread(descriptor, 32, 0).strip()
+    return int(text) if text.isdigit() else 0

@@ -1,0 +1,219 @@
+"""Counters for Prometheus, one file per process below ``<data>/metrics``, and the ``/metrics`` page.
+
+prometheus-client chooses between its single-process and multi-process mode when it is imported, by the variable
+``PROMETHEUS_MULTIPROC_DIR``, which the supervisor sets for its workers. In the latter mode custom collectors do
+not work: none here.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from moorage.web.asgi import Exchange, plain
+from moorage.web.http import Request, Response
+
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+#: Most combinations of labels; what comes later is counted under the operation ``other``.
+MAX_SERIES = 2_000
+
+PUBLISH_SECONDS = 1.0
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Metrics:
+    """Observer that counts requests; ``authenticated`` is called by whoever checks credentials.
+
+    Counting happens in plain integers, published once in ``PUBLISH_SECONDS``: a memory-mapped counter costs about
+    a microsecond each time.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._requests = Counter(
+            "ecr_http_requests", "Requests.", ("api", "op", "code"), registry=self.registry
+        )
+        self._duration = Histogram(
+            "ecr_http_request_duration_seconds",
+            "Time from the complete header to the last byte handed to the socket.",
+            ("api", "op"),
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+        self._in_flight = Gauge(
+            "ecr_http_requests_in_flight",
+            "Requests being served.",
+            ("api",),
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._bytes_in = Counter(
+            "ecr_http_request_bytes", "Body bytes received.", ("api",), registry=self.registry
+        )
+        self._bytes_out = Counter(
+            "ecr_http_response_bytes", "Body bytes sent.", ("api",), registry=self.registry
+        )
+        self._auth = Counter(
+            "ecr_auth_results", "Checks of credentials.", ("result", "reason"), registry=self.registry
+        )
+        self._series: dict[tuple[str, str, int], _Series] = {}
+        self._by_api: dict[str, _Api] = {}
+        self._by_result: dict[tuple[str, str], Counter] = {}
+        self._is_scheduled = False
+
+    def started(self, api: str) -> None:
+        """One more request is being served."""
+        self._of_api(api).in_flight += 1
+        if not self._is_scheduled:
+            self._schedule()
+
+    def finished(self, exchange: Exchange) -> None:
+        """One less, with what came of it."""
+        api = self._of_api(exchange.api)
+        api.in_flight -= 1
+        api.bytes_in += exchange.request.bytes_read
+        api.bytes_out += exchange.bytes_sent
+        series = self._of_series(exchange.api, exchange.operation, exchange.status)
+        series.requests += 1
+        series.duration.observe(exchange.seconds)
+        if not self._is_scheduled:
+            self._schedule()
+
+    def publish(self) -> None:
+        """Bring what was counted since the last time to where all processes are summed up."""
+        self._is_scheduled = False
+        for api in self._by_api.values():
+            api.gauge.set(api.in_flight)
+            api.bytes_in_total.inc(api.bytes_in)
+            api.bytes_out_total.inc(api.bytes_out)
+            api.bytes_in = api.bytes_out = 0
+        for series in self._series.values():
+            if series.requests:
+                series.total.inc(series.requests)
+                series.requests = 0
+
+    def authenticated(self, result: str, reason: str = "") -> None:
+        """Count a check of credentials: ``accepted`` or ``refused``, and the kind of refusal."""
+        counter = self._by_result.get((result, reason))
+        if counter is None:
+            counter = self._by_result[result, reason] = self._auth.labels(result, reason)
+        counter.inc()
+
+    def expose(self) -> bytes:
+        """The text that Prometheus reads: of all processes in multi-process mode, else of this one."""
+        self.publish()
+        directory = os.environ.get(DIRECTORY_VARIABLE)
+        if not directory:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def _schedule(self) -> None:
+        self._is_scheduled = True
+        asyncio.get_running_loop().call_later(PUBLISH_SECONDS, self.publish)
+
+    def _of_api(self, api: str) -> "_Api":
+        found = self._by_api.get(api)
+        if found is None:
+            found = _Api(self._in_flight.labels(api), self._bytes_in.labels(api), self._bytes_out.labels(api))
+            self._by_api[api] = found
+        return found
+
+    def _of_series(self, api: str, operation: str, status: int) -> "_Series":
+        found = self._series.get((api, operation, status))
+        if found is None:
+            if len(self._series) >= MAX_SERIES and operation != "other":
+                return self._of_series(api, "other", status)
+            found = _Series(
+                self._requests.labels(api, operation, str(status)), self._duration.labels(api, operation)
+            )
+            self._series[api, operation, status] = found
+        return found
+
+
+@dataclass(slots=True)
+class _Api:
+    """What is counted for one api, with what is not published yet."""
+
+    gauge: Gauge
+    bytes_in_total: Counter
+    bytes_out_total: Counter
+    in_flight: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(slots=True)
+class _Series:
+    """What is counted for one combination of labels, with what is not published yet."""
+
+    total: Counter
+    duration: Histogram
+    requests: int = 0
+
+
+class MetricsPage:
+    """``/metrics``: for loopback, or for whoever has the token."""
+
+    def __init__(self, metrics: Metrics, token: str) -> None:
+        self._metrics = metrics
+        self._token = token
+
+    async def get(self, request: Request) -> Response:
+        """200 with the text; 401 when a token is asked for, 403 when there is none to ask for."""
+        if not (_is_local(request) or self._has_token(request)):
+            return self._refuse()
+        body = self._metrics.expose()
+        headers = [
+            (b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        return Response(200, headers, body)
+
+    def _has_token(self, request: Request) -> bool:
+        scheme, _, given = (request.header(b"authorization") or "").partition(" ")
+        is_bearer = bool(self._token) and scheme.lower() == "bearer"
+        return is_bearer and hmac.compare_digest(given.strip().encode(), self._token.encode())
+
+    def _refuse(self) -> Response:
+        if not self._token:
+            return plain(
+                403, "metrics are for this machine only; the setting metrics_token opens them to others\n"
+            )
+        response = plain(401, "a bearer token is needed\n")
+        response.headers.append((b"www-authenticate", b"Bearer"))
+        return response
+
+
+def _is_local(request: Request) -> bool:
+    """Whether the request comes from this machine itself, and not through a proxy that runs on it."""
+    forwarding = (b"forwarded", b"x-forwarded-for", b"via")
+    if any(name in forwarding for name, _ in request.headers):
+        return False
+    try:
+        return ipaddress.ip_address(request.facts.source_ip).is_loopback
+    except ValueError:
+        return False
+
+
+def prepare_directory(data_dir: Path) -> Path:
+    """Make ``<data>/metrics``, empty: what former processes counted is over."""
+    directory = data_dir / "metrics"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True, mode=0o700)
+    return directory
+
+
+def forget_process(directory: Path, process_id: int) -> None:
+    """Take the gauges of a process that is gone out of the sums."""
+    mark_process_dead(process_id, str(directory))  # type: ignore[no-untyped-call]
