@@ -1,7 +1,7 @@
 # Needs Python 3.11 or later with venv, nothing else. `make help` lists the verbs.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types layers conformance clients bench proof lock clean
+.PHONY: ready help run test lint types layers conformance clients bench proof lock clean
 SHELL := /bin/bash -o pipefail
 
 PYTHON ?= python3
@@ -14,6 +14,9 @@ ARGS ?=
 hash = $(shell cat $(1) pyproject.toml | cksum | tr -d ' ')
 RUNTIME := $(VENV)/.installed-runtime-$(call hash,requirements.txt)
 DEVELOPMENT := $(VENV)/.installed-development-$(call hash,requirements-dev.txt)
+
+# For .ci/run: the environment, and nothing more.
+ready: $(DEVELOPMENT)
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -34,16 +37,16 @@ types: $(DEVELOPMENT) ## check types
 layers: $(DEVELOPMENT) ## check that imports only go down
 	$(BIN)/lint-imports
 
-conformance: $(DEVELOPMENT) ## run the OCI conformance suites (installs the tools first)
+conformance: ## run the OCI conformance suites (installs the tools first)
 	.ci/run conformance
 
-clients: $(DEVELOPMENT) ## run docker, podman, skopeo and the rest against a server (installs them first)
+clients: ## run docker, podman, skopeo and the rest against a server (installs them first)
 	.ci/run clients
 
-bench: $(DEVELOPMENT) ## measure, side by side with the CNCF registry
+bench: ## measure, side by side with the CNCF registry
 	.ci/run bench
 
-proof: $(DEVELOPMENT) ## the long versions of what CI runs short
+proof: ## the long versions of what CI runs short
 	.ci/run proof
 
 lock: $(DEVELOPMENT) ## write requirements.txt and requirements-dev.txt anew from pyproject.toml
