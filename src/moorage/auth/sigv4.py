@@ -11,7 +11,6 @@ The sentences are those of AWS where clients or people look for them.
 import hmac
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -105,8 +104,7 @@ class Claims(msgspec.Struct, frozen=True):
     service: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
+class _Parts(msgspec.Struct, frozen=True):
     """The credentials as text, from header or query alike."""
 
     form: Literal["header", "query"]
@@ -314,7 +312,23 @@ def _read_expires(value: bytes | None) -> int | None:
 
 
 def _read_scope(parts: _Parts, services: Collection[str]) -> tuple[str, str, str, str]:
-    fields = parts.credential.split("/")
+    """Access key id, date, region and service."""
+    scope = _split_credential(parts.credential)
+    date, service = scope[1], scope[3]
+    if service not in services:
+        named = " or ".join(f"'{name}'" for name in sorted(services))
+        raise SignatureIncomplete(text=f"Credential should be scoped to correct service: {named}.")
+    if date != parts.timestamp[:8]:
+        raise SignatureIncomplete(
+            text="Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"'{date[:8]}' != '{parts.timestamp[:8]}', from '{parts.timestamp[:16]}'."
+        )
+    return scope
+
+
+@lru_cache(maxsize=512)
+def _split_credential(credential: str) -> tuple[str, str, str, str]:
+    fields = credential.split("/")
     if len(fields) != 5:
         raise SignatureIncomplete(
             text="Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
@@ -324,16 +338,8 @@ def _read_scope(parts: _Parts, services: Collection[str]) -> tuple[str, str, str
         raise SignatureIncomplete(text="Credential does not begin with an access key id.")
     if not _REGION.fullmatch(region):
         raise SignatureIncomplete(text="Credential should be scoped to a valid region.")
-    if service not in services:
-        named = " or ".join(f"'{name}'" for name in sorted(services))
-        raise SignatureIncomplete(text=f"Credential should be scoped to correct service: {named}.")
     if term != "aws4_request":
         raise SignatureIncomplete(text="Credential should be scoped with a valid terminator: 'aws4_request'.")
-    if date != parts.timestamp[:8]:
-        raise SignatureIncomplete(
-            text="Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
-            f"'{date[:8]}' != '{parts.timestamp[:8]}', from '{parts.timestamp[:16]}'."
-        )
     return access_key_id, date, region, service
 
 
