@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from moorage.blobs import files
 from moorage.blobs.base import BlobMissing, BlobStoreFailed, Segment, SegmentWriter
 from moorage.blobs.local import LocalBlobStore
 from moorage.domain.digest import Digest
@@ -358,6 +359,15 @@ def test_short_reads_are_completed(store: LocalBlobStore, monkeypatch: pytest.Mo
     with closing(store.open(placed(store))) as reader:
         monkeypatch.setattr(os, "pread", lambda descriptor, length, at: pread(descriptor, min(length, 3), at))
         assert reader.read_at(1, 5) == DATA[1:6]
+
+
+def test_compose_takes_only_the_length_when_it_ends_within_a_piece(
+    store: LocalBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of several pieces stops where the segment does, not where the file does."""
+    monkeypatch.setattr(files, "PIECE_BYTES", 4)
+    segment = Segment(segment_of(store, DATA * 3).location, 10)
+    assert store.compose([segment], ["sha256"])[1] == {"sha256": Digest.of((DATA * 3)[:10])}
 
 
 def test_blob_cut_short_while_open_is_a_failure(store: LocalBlobStore, directory: Path) -> None:
