@@ -402,6 +402,12 @@ class BlobTooLarge(ContentError):
     fields = ("limit",)
 
 
+class BlobDamaged(ContentError):
+    """The stored bytes are gone or not what they should be; pushing them again repairs it."""
+
+    fields = ("digest",)
+
+
 class RangeNotSatisfiable(ContentError):
     """The ``Range`` asked for lies outside the blob of ``size`` bytes."""
 

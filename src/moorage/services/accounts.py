@@ -1,31 +1,12 @@
 """Accounts and access keys, and who a key belongs to."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from moorage.domain.errors import AccountSwitchedOff, CredentialsUnknown
 from moorage.domain.names import RegistryId
 from moorage.metadata import accounts
 from moorage.metadata.accounts import SecretRow
 from moorage.metadata.transaction import Transaction
-
-
-class Sealer(Protocol):
-    """What keeps secrets unreadable in the database."""
-
-    def seal_secret(self, plain: bytes, associated: bytes) -> bytes:
-        """Seal bytes so that only the same associated data opens them."""
-
-    def open_secret(self, sealed: bytes, associated: bytes) -> bytes:
-        """Open what ``seal_secret`` made."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccessKey:
-    """An access key in the clear; shown once, when it is made."""
-
-    access_key_id: str
-    secret_access_key: str
 
 
 @dataclass(frozen=True, slots=True)

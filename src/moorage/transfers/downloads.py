@@ -1,0 +1,54 @@
+"""Serve a stored blob piece by piece."""
+
+from collections.abc import AsyncIterator
+
+import structlog
+
+from moorage.blobs.base import BlobMissing, BlobReader, BlobStore, BlobStoreFailed
+from moorage.domain.errors import BlobDamaged, Unavailable
+from moorage.metadata.layers import LayerRow
+from moorage.transfers.threads import BlobThreads
+
+#: Bytes sent at a time; larger pieces miss the processor's cache.
+PIECE = 1024 * 1024
+
+_log = structlog.get_logger()
+
+
+class Downloads:
+    """Opens and streams blobs without ever stalling the event loop on a disk."""
+
+    def __init__(self, store: BlobStore, threads: BlobThreads) -> None:
+        self._store = store
+        self._threads = threads
+
+    async def open(self, layer: LayerRow) -> BlobReader:
+        """Open a layer's bytes. Raises ``BlobDamaged`` when they are not what the row says, ``Unavailable``."""
+        try:
+            reader = self._store.open(layer.location)
+        except BlobMissing as error:
+            _log.error("blob_missing", digest=layer.digest, location=layer.location)
+            raise BlobDamaged(digest=layer.digest) from error
+        except BlobStoreFailed as error:
+            raise Unavailable(what=f"the blob store: {error}") from error
+        if reader.size != layer.size:
+            reader.close()
+            _log.error("blob_size_wrong", digest=layer.digest, location=layer.location, size=reader.size)
+            raise BlobDamaged(digest=layer.digest)
+        return reader
+
+    async def stream(self, reader: BlobReader, offset: int, length: int) -> AsyncIterator[bytes]:
+        """``length`` bytes from ``offset`` on; closes the reader at the end, also of an abandoned stream."""
+        try:
+            end = offset + length
+            while offset < end:
+                wanted = min(PIECE, end - offset)
+                piece = reader.read_cached_at(offset, wanted)
+                if piece is None:
+                    piece = await self._threads.run(reader.read_at, offset, wanted)
+                if not piece:
+                    raise BlobStoreFailed("reading a blob that grew shorter", None)
+                offset += len(piece)
+                yield piece
+        finally:
+            reader.close()

@@ -1,0 +1,405 @@
+"""Receive a blob: from the body of a request to a layer that survives a power cut.
+
+Segment synced, linked to its location, directory synced, row committed, then the answer. What fails on the way
+leaves at most files without rows, which are discarded here or found by a later sweep.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
+
+from moorage.blobs.base import BlobMissing, BlobStore, BlobStoreFailed, Segment, SegmentWriter
+from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.digest import Digest
+from moorage.domain.errors import (
+    BlobDigestMismatch,
+    BlobTooLarge,
+    BodyIncomplete,
+    EmptyUpload,
+    LayerAlreadyExists,
+    LayerPartTooSmall,
+    LimitExceeded,
+    PartLengthMismatch,
+    RegistryError,
+    Unavailable,
+    UploadNotFound,
+)
+from moorage.domain.names import RepositoryName
+from moorage.metadata.database import Database
+from moorage.metadata.transaction import Transaction
+from moorage.services import uploads
+from moorage.services.repositories import open_for_push
+from moorage.services.uploads import PlacedBlob, StoredLayer, WriteTurn, WrittenSegment
+from moorage.transfers.room import Room
+from moorage.transfers.threads import BlobThreads
+
+#: Bytes hashed and written in one go by a thread.
+BATCH = 512 * 1024
+
+SHA256 = ("sha256",)
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    segment: Segment
+    digests: dict[str, Digest]
+
+
+class Uploads:
+    """Writes the bodies of requests to the blob store and their facts to the database."""
+
+    def __init__(self, database: Database, store: BlobStore, threads: BlobThreads, room: Room) -> None:
+        self._database = database
+        self._store = store
+        self._threads = threads
+        self._room = room
+
+    # --- /v2/ ------------------------------------------------------------------------------------------------
+
+    async def receive(
+        self,
+        caller: Caller,
+        registry: RegistryKey,
+        name: RepositoryName,
+        upload_id: str,
+        body: AsyncIterator[bytes],
+        *,
+        first_byte: int | None,
+        length: int | None,
+    ) -> int:
+        """Add a request's body to an upload; returns the bytes that the upload now holds.
+
+        When the client goes away in the middle, what came is kept, so that it can continue from there.
+        Raises ``UploadNotFound``, ``UploadOutOfOrder``, ``UploadBusy``, ``PartLengthMismatch``, ``BlobTooLarge``,
+        ``BodyIncomplete``, ``Unavailable``.
+        """
+        await self._room.check()
+        turn = await self._database.write(
+            uploads.begin_writing, caller, registry, name, upload_id, first_byte=first_byte
+        )
+        writer = await self._create_segment(SHA256)
+        try:
+            await self._write_body(writer, body, turn, length)
+        except BodyIncomplete:
+            await self._keep(turn, writer)
+            raise
+        return await self._keep(turn, writer)
+
+    async def receive_last(
+        self,
+        caller: Caller,
+        registry: RegistryKey,
+        name: RepositoryName,
+        upload_id: str,
+        body: AsyncIterator[bytes],
+        *,
+        first_byte: int | None,
+        length: int | None,
+        digest: Digest,
+    ) -> StoredLayer:
+        """Add the rest of an upload, often nothing, and make it a layer.
+
+        A wrong digest ends the upload and throws its bytes away. Raises ``BlobDigestMismatch`` and what
+        ``receive`` raises.
+        """
+        await self._room.check()
+        turn = await self._database.write(
+            uploads.begin_writing,
+            caller,
+            registry,
+            name,
+            upload_id,
+            first_byte=first_byte,
+            action="ecr:CompleteLayerUpload",
+        )
+        parts = await self._database.read(uploads.list_segments, turn)
+        segments = [Segment(part.location, part.length) for part in parts]
+        known = {"sha256": Digest("sha256", parts[0].sha256)} if len(parts) == 1 else {}
+        try:
+            if length != 0 or not parts:
+                last = await self._receive_segment(body, turn, length, _algorithms(digest))
+                segments.append(last.segment)
+                known = last.digests if len(segments) == 1 else {}
+            return await self._finish(turn, segments, known, [digest])
+        except BlobDigestMismatch:
+            self._discard(await self._database.write(uploads.abandon_upload, turn))
+            raise
+        finally:
+            # After a success these are gone already; after a failure no row knows of them.
+            self._discard([segment.location for segment in segments[len(parts) :]])
+
+    async def receive_whole(
+        self,
+        caller: Caller,
+        registry: RegistryKey,
+        name: RepositoryName,
+        body: AsyncIterator[bytes],
+        *,
+        length: int | None,
+        digest: Digest,
+    ) -> StoredLayer:
+        """Make a layer of one request's body. Raises ``BlobDigestMismatch`` and what ``receive`` raises."""
+        await self._room.check()
+        await self._check_repository(caller, registry, name)
+        turn = WriteTurn("", 0, 0, registry, name, 0, 0, 0)
+        received = await self._receive_segment(body, turn, length, _algorithms(digest))
+        try:
+            _check_digests(received.digests, [digest])
+            placed = await self._place(received)
+            return await self._record(placed, uploads.store_layer, caller, registry, name, placed, [digest])
+        finally:
+            self._discard([received.segment.location])
+
+    async def _check_repository(self, caller: Caller, registry: RegistryKey, name: RepositoryName) -> None:
+        """Refuse before a byte of the body is read."""
+        if caller.is_trusted:
+            await self._database.write(open_for_push, caller, registry, name, "ecr:CompleteLayerUpload")
+        else:
+            await self._database.read(open_for_push, caller, registry, name, "ecr:CompleteLayerUpload")
+
+    async def cancel(self, caller: Caller, registry: RegistryKey, name: RepositoryName, upload_id: str) -> None:
+        """End an upload and throw its bytes away. Raises ``UploadNotFound``."""
+        garbage = await self._database.write(uploads.cancel_upload, caller, registry, name, upload_id)
+        self._discard(garbage)
+
+    # --- JSON API --------------------------------------------------------------------------------------------
+
+    async def add_part(
+        self,
+        caller: Caller,
+        registry: RegistryKey,
+        name: RepositoryName,
+        upload_id: str,
+        first_byte: int,
+        last_byte: int,
+        blob: bytes,
+    ) -> int:
+        """Add one part; returns the bytes that the upload now holds.
+
+        Raises ``UploadOutOfOrder``, ``PartLengthMismatch``, ``LimitExceeded``, and the upload lives on.
+        """
+        await self._room.check()
+        turn = await self._database.write(
+            uploads.begin_writing, caller, registry, name, upload_id, first_byte=first_byte
+        )
+        _check_length(turn, last_byte - first_byte + 1, len(blob))
+        limit = self._room.quotas.layer_parts
+        if limit and turn.part_count >= limit:
+            raise LimitExceeded(quota="layer_parts", limit=limit)
+        most = self._room.quotas.layer_bytes
+        if most and turn.offset + len(blob) > most:
+            raise LimitExceeded(quota="layer_bytes", limit=most)
+        writer = await self._create_segment(SHA256)
+        await self._run(writer.write, blob)
+        return await self._keep(turn, writer)
+
+    async def complete_parts(
+        self,
+        caller: Caller,
+        registry: RegistryKey,
+        name: RepositoryName,
+        upload_id: str,
+        digests: Sequence[Digest],
+    ) -> StoredLayer:
+        """Make a layer of an upload's parts.
+
+        ECR: an upload without parts and parts under 5 MiB before the last are refused here, and a layer that the
+        repository has already is ``LayerAlreadyExists``, once the bytes were verified.
+        """
+        turn = await self._database.write(
+            uploads.begin_writing,
+            caller,
+            registry,
+            name,
+            upload_id,
+            first_byte=None,
+            action="ecr:CompleteLayerUpload",
+        )
+        parts = await self._database.read(uploads.list_segments, turn)
+        if not parts or not turn.offset:
+            raise EmptyUpload(upload_id=upload_id, repository_name=name, registry_id=registry.registry_id)
+        if turn.small_part_count - (parts[-1].length < uploads.SMALLEST_PART) > 0:
+            raise LayerPartTooSmall
+        known = {"sha256": Digest("sha256", parts[0].sha256)} if len(parts) == 1 else {}
+        stored = await self._finish(
+            turn, [Segment(part.location, part.length) for part in parts], known, digests
+        )
+        if stored.was_there:
+            raise LayerAlreadyExists(
+                digest=str(stored.digest), repository_name=name, registry_id=registry.registry_id
+            )
+        return stored
+
+    # --- Steps -----------------------------------------------------------------------------------------------
+
+    async def _finish(
+        self, turn: WriteTurn, segments: list[Segment], known: dict[str, Digest], digests: Sequence[Digest]
+    ) -> StoredLayer:
+        """Verify, place and record. The segments go once the row is committed."""
+        algorithms = tuple({"sha256", *(digest.algorithm for digest in digests)})
+        if len(segments) == 1 and set(algorithms) <= known.keys():
+            received = _Received(segments[0], known)
+        else:
+            received = await self._compose(turn, segments, algorithms)
+        try:
+            _check_digests(received.digests, digests)
+            placed = await self._place(received)
+            stored = await self._record(placed, uploads.complete_upload, turn, placed, digests)
+        finally:
+            if received.segment not in segments:
+                self._discard([received.segment.location])
+        self._discard([segment.location for segment in segments])
+        return stored
+
+    async def _compose(
+        self, turn: WriteTurn, segments: Sequence[Segment], algorithms: Sequence[str]
+    ) -> _Received:
+        try:
+            return _Received(*await self._run(self._store.compose, segments, algorithms))
+        except BlobMissing as error:
+            # Another request finished or cancelled the upload meanwhile.
+            raise _gone(turn) from error
+
+    async def _place(self, received: _Received) -> PlacedBlob:
+        digest = received.digests["sha256"]
+        location = await self._run(self._store.place, received.segment, digest)
+        return PlacedBlob(digest, received.segment.length, location)
+
+    async def _record(
+        self,
+        placed: PlacedBlob,
+        use_case: Callable[Concatenate[Transaction, Arguments], StoredLayer],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> StoredLayer:
+        """Commit the row of a placed blob. A copy that no row will name goes at once."""
+        try:
+            stored = await self._database.write(use_case, *args, **kwargs)
+        except Unavailable:
+            raise  # Perhaps committed all the same: what has no row is left to the sweep.
+        except RegistryError:
+            self._threads.start(self._store.delete, placed.location)
+            raise
+        if not stored.is_placed_used:
+            self._threads.start(self._store.delete, placed.location)
+        return stored
+
+    async def _keep(self, turn: WriteTurn, writer: SegmentWriter) -> int:
+        """Sync what was written and count it; returns the bytes that the upload now holds."""
+        if not writer.length:
+            writer.discard()
+            return turn.offset
+        digest = writer.digests()["sha256"]
+        segment = await self._run(writer.close, is_kept=True)
+        try:
+            return await self._database.write(
+                uploads.add_segment, turn, WrittenSegment(segment.location, segment.length, digest.hex)
+            )
+        except BaseException:
+            self._discard([segment.location])
+            raise
+
+    async def _receive_segment(
+        self, body: AsyncIterator[bytes], turn: WriteTurn, length: int | None, algorithms: Sequence[str]
+    ) -> _Received:
+        writer = await self._create_segment(algorithms)
+        await self._write_body(writer, body, turn, length, keeps_prefix=False)
+        digests = writer.digests()
+        return _Received(await self._run(writer.close, is_kept=False), digests)
+
+    async def _write_body(
+        self,
+        writer: SegmentWriter,
+        body: AsyncIterator[bytes],
+        turn: WriteTurn,
+        length: int | None,
+        *,
+        keeps_prefix: bool = True,
+    ) -> None:
+        """Write the body batch by batch, one batch in flight; discards the segment when it cannot be used."""
+        try:
+            self._check_size(turn, length or 0)
+            async for batch in _batches(body):
+                self._check_size(turn, writer.length + len(batch))
+                await self._run(writer.write, batch)
+            _check_length(turn, length, writer.length)
+        except BaseException as error:
+            if not (keeps_prefix and isinstance(error, BodyIncomplete)):
+                writer.discard()
+            raise
+
+    def _check_size(self, turn: WriteTurn, added: int) -> None:
+        most = self._room.quotas.layer_bytes
+        if most and turn.offset + added > most:
+            raise BlobTooLarge(limit=most)
+
+    async def _create_segment(self, algorithms: Sequence[str]) -> SegmentWriter:
+        return await self._run(self._store.create_segment, algorithms)
+
+    async def _run(
+        self, call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Run a call of the store in a thread; its failure is the server's, not the client's."""
+        try:
+            return await self._threads.run(call, *args, **kwargs)
+        except BlobStoreFailed as error:
+            raise Unavailable(what=f"the blob store: {error}") from error
+
+    def _discard(self, locations: Sequence[str]) -> None:
+        self._threads.start(self._store.discard_segments, list(locations))
+
+
+def _algorithms(digest: Digest) -> tuple[str, ...]:
+    return SHA256 if digest.algorithm == "sha256" else ("sha256", digest.algorithm)
+
+
+def _check_digests(actual: dict[str, Digest], given: Sequence[Digest]) -> None:
+    for digest in given:
+        if actual[digest.algorithm] != digest:
+            raise BlobDigestMismatch(given=str(digest), actual=str(actual[digest.algorithm]))
+
+
+def _check_length(turn: WriteTurn, announced: int | None, received: int) -> None:
+    if announced is None or announced == received:
+        return
+    raise PartLengthMismatch(
+        announced=announced,
+        received=received,
+        offset=turn.offset,
+        upload_id=turn.upload_id,
+        repository_name=turn.repository_name,
+        registry_id=turn.registry.registry_id,
+    )
+
+
+def _gone(turn: WriteTurn) -> UploadNotFound:
+    return UploadNotFound(
+        upload_id=turn.upload_id,
+        repository_name=turn.repository_name,
+        registry_id=turn.registry.registry_id,
+    )
+
+
+async def _batches(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Gather small pieces, so that a thread is worth its while.
+
+    When the client goes away, what came before is still handed on.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in body:
+            pieces.append(piece)
+            size += len(piece)
+            if size >= BATCH:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+    except BodyIncomplete:
+        if pieces:
+            yield b"".join(pieces)
+        raise
+    if pieces:
+        yield b"".join(pieces)

@@ -1,0 +1,135 @@
+"""From a request to a ``Caller``: who is asking, proven or refused.
+
+A handler cannot run without a caller, and only this module makes one from a request.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+from moorage.auth import sigv4, tokens
+from moorage.auth.sealing import Keyring, MasterKey
+from moorage.config import Settings
+from moorage.domain.caller import Caller
+from moorage.domain.errors import (
+    CredentialsExpired,
+    CredentialsMissing,
+    CredentialsUnknown,
+    RegistryIdInvalid,
+    ServiceNotServed,
+)
+from moorage.domain.names import RegistryId
+from moorage.metadata.database import Database
+from moorage.services import accounts
+from moorage.web.http import Request
+
+SERVICES: Final = ("ecr", "sts")
+
+#: A body longer than this is hashed beside the event loop.
+_LONG_BODY: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCaller:
+    """A caller of the JSON API, with what the signature says about the call."""
+
+    caller: Caller
+    service: str
+    form: Literal["header", "query"]
+
+
+class Authenticator:
+    """Proves callers of both faces."""
+
+    def __init__(self, settings: Settings, database: Database, master_key: MasterKey, keyring: Keyring) -> None:
+        self._settings = settings
+        self._database = database
+        self._keyring = keyring
+        # A sealed secret never changes, so opening it once is enough.
+        self._open = lru_cache(maxsize=4_096)(
+            lambda sealed, key_id: master_key.unseal(sealed, key_id.encode()).decode()
+        )
+
+    # --- JSON API --------------------------------------------------------------------------------------------
+
+    async def for_json(self, request: Request, body: bytes) -> SignedCaller:
+        """Who signed this request, by Signature Version 4 in the header or the query.
+
+        Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``SignatureMismatch`` and their kin, and
+        ``ServiceNotServed`` for a signature scoped to another service.
+        """
+        if self._settings.dev:
+            return self._trusted_json(request)
+        self._refuse_other_services(request)
+        signed = sigv4.parse(request.method, request.raw_path, request.query_string, request.headers, SERVICES)
+        digest = await _sha256(body)
+        try:
+            holder = await self._database.read(accounts.find_key_holder, signed.access_key_id)
+        except CredentialsUnknown:
+            sigv4.verify_against_nothing(signed, digest)
+        secret = self._open(holder.sealed_secret, signed.access_key_id)
+        sigv4.verify(signed, secret, digest, request.facts.received_at)
+        if signed.session_token is not None:
+            raise CredentialsUnknown  # No sessions are given out, so this token is nobody's.
+        caller = Caller(
+            holder.account_id, holder.principal_arn, signed.access_key_id, signed.region, request.facts
+        )
+        return SignedCaller(caller, signed.service, signed.form)
+
+    def _refuse_other_services(self, request: Request) -> None:
+        named = sigv4.claims(request.query_string, request.headers)
+        if named is not None and named.service not in SERVICES:
+            raise ServiceNotServed(service=named.service)
+
+    def _trusted_json(self, request: Request) -> SignedCaller:
+        named = sigv4.claims(request.query_string, request.headers)
+        if named is not None and named.service not in SERVICES:
+            raise ServiceNotServed(service=named.service)
+        form: Literal["header", "query"] = "header" if request.header(b"authorization") else "query"
+        if named is None:
+            return SignedCaller(self._trusted(request, "", self._settings.region), "ecr", form)
+        return SignedCaller(self._trusted(request, named.access_key_id, named.region), named.service, form)
+
+    # --- /v2/ ------------------------------------------------------------------------------------------------
+
+    def for_registry(self, request: Request, region: str) -> Caller:
+        """Whose registry token this request carries, for a registry of this region.
+
+        No database is asked: the key's state is read by ``authorize``, in the transaction of the use case.
+        Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``CredentialsExpired``.
+        """
+        header = request.header(b"authorization")
+        if self._settings.dev:
+            return self._trusted_registry(request, header, region)
+        if header is None:
+            raise CredentialsMissing
+        claims = tokens.read_registry_authorization(self._keyring, header, request.facts.received_at)
+        return Caller(
+            RegistryId(claims.account_id), claims.principal_arn, claims.access_key_id, region, request.facts
+        )
+
+    def _trusted_registry(self, request: Request, header: str | None, region: str) -> Caller:
+        """Any password will do; one that GetAuthorizationToken gave out still says whose it is."""
+        try:
+            claims = tokens.read_registry_authorization(self._keyring, header or "", request.facts.received_at)
+        except (CredentialsUnknown, CredentialsExpired):
+            return self._trusted(request, "", region)
+        return self._trusted(request, claims.access_key_id, region)
+
+    def _trusted(self, request: Request, access_key_id: str, region: str) -> Caller:
+        """``--dev``: a key id of twelve digits names the account, any other means the default one."""
+        try:
+            account = RegistryId.parse(access_key_id)
+        except RegistryIdInvalid:
+            account = RegistryId(self._settings.account_id)
+        return Caller(
+            account, accounts.root_arn(account), access_key_id, region, request.facts, is_trusted=True
+        )
+
+
+async def _sha256(body: bytes) -> str:
+    if len(body) > _LONG_BODY:
+        return await asyncio.to_thread(lambda: hashlib.sha256(body).hexdigest())
+    return hashlib.sha256(body).hexdigest()
