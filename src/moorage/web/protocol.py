@@ -56,7 +56,7 @@ _REFUSALS: Final = {
     417: b"only 100-continue can be expected\n",
     431: b"the request header is too large\n",
     501: b"only the chunked transfer coding is served\n",
-    505: b"only HTTP/1.1 and HTTP/1.0 are served\n",
+    505: b"only HTTP 1.1 and 1.0 are served\n",
 }
 
 

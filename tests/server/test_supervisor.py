@@ -1,0 +1,185 @@
+"""The supervisor and its workers as real processes on loopback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+
+
+class Served:
+    """A running tiny_serve."""
+
+    def __init__(self, data_dir: Path, workers: int = 1, drain: int = 10, *more: str) -> None:
+        self.data_dir = data_dir
+        self.log = (data_dir / "log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.server.tiny_serve", str(data_dir), str(workers), str(drain), *more],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+        )
+        assert self.process.stdout
+        self.line = self.process.stdout.readline().strip()
+
+    @property
+    def port(self) -> int:
+        return int(self.line)
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
+            return str(answer.read().decode())
+
+    def worker(self) -> int:
+        return int(self.get("/pid"))
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
+        self.log.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    server = Served(tmp_path)
+    yield server
+    server.end()
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_killed_worker_is_replaced(served: Served) -> None:
+    """After kill -9 of the worker another one serves the same port."""
+    first = served.worker()
+    os.kill(first, signal.SIGKILL)
+    assert served.worker() != first
+
+
+def test_workers_end_when_the_supervisor_is_killed(served: Served) -> None:
+    """No worker outlives its supervisor, even one that dies without a word."""
+    worker = served.worker()
+    served.process.kill()
+    assert eventually(lambda: not is_alive(worker))
+
+
+def test_the_lock_is_held_until_the_last_worker_is_gone(served: Served) -> None:
+    """A worker whose supervisor was killed still keeps a second server off the data directory."""
+    worker = served.worker()
+    os.kill(worker, signal.SIGSTOP)
+    served.process.kill()
+    served.process.wait()
+    second = Served(served.data_dir)
+    second.end()
+    os.kill(worker, signal.SIGCONT)
+    assert second.line == b""
+    assert eventually(lambda: not is_alive(worker))
+
+
+def test_a_second_server_on_the_data_directory_is_refused(served: Served) -> None:
+    """The refusal names the directory and the process that has it."""
+    second = Served(served.data_dir)
+    second.end()
+    text = (served.data_dir / "log").read_text()
+    assert second.process.returncode != 0
+    assert f"in use by another moorage serve (process {served.process.pid})" in text
+
+
+def test_sigterm_lets_a_running_request_finish(served: Served) -> None:
+    """A request that runs when the server is told to stop gets its whole answer; the exit code is 0."""
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(served.get("/slow?1.5")))
+    thread.start()
+    time.sleep(0.5)
+    served.process.send_signal(signal.SIGTERM)
+    thread.join(PATIENCE)
+    assert answers == ["slept"]
+    assert served.process.wait(PATIENCE) == 0
+
+
+def test_a_stopping_server_takes_no_new_connection(served: Served) -> None:
+    """While old requests drain, new connections are refused rather than left hanging."""
+    thread = threading.Thread(target=lambda: served.get("/slow?2"))
+    thread.start()
+    time.sleep(0.5)
+    served.process.send_signal(signal.SIGTERM)
+    time.sleep(0.7)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE)
+    thread.join(PATIENCE)
+
+
+def test_a_second_signal_stops_quickly(served: Served) -> None:
+    """A second SIGTERM does not wait for the request that the first one waits for."""
+
+    def ask() -> None:
+        with pytest.raises((urllib.error.HTTPError, OSError)):
+            served.get("/slow?15")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.5)
+    begun = time.monotonic()
+    served.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(PATIENCE) == 0
+    assert time.monotonic() - begun < 8
+    thread.join(PATIENCE)
+
+
+def test_a_worker_that_cannot_start_ends_the_server(tmp_path: Path) -> None:
+    """A server none of whose workers can start gives up with exit code 1 rather than trying for ever."""
+    server = Served(tmp_path, 1, 1, "tests.server.no_such_module")
+    assert server.line == b""
+    assert server.process.wait(PATIENCE) == 1
+    server.end()
+
+
+def test_metrics_sum_all_workers(tmp_path: Path) -> None:
+    """The page of any worker counts the requests of all, and forgets a dead one's running requests."""
+    server = Served(tmp_path, 2)
+    try:
+        seen = {server.worker() for _ in range(60)}
+        assert len(seen) == 2
+        assert eventually(
+            lambda: 'ecr_http_requests_total{api="json",code="200",op=""} 60.0' in server.get("/metrics")
+        )
+    finally:
+        server.end()
+
+
+def test_workers_carry_no_settings_in_their_arguments_and_environment(served: Served) -> None:
+    """Secrets among the settings must not show in the process list."""
+    worker = Path(f"/proc/{served.worker()}")
+    visible = (worker / "cmdline").read_bytes() + (worker / "environ").read_bytes()
+    assert b"data_dir" not in visible
+    assert b"root_secret" not in visible

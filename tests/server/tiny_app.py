@@ -1,0 +1,76 @@
+"""A small application that the tests of the process and HTTP plumbing serve."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+from moorage.config import Settings
+from moorage.domain.errors import BodyIncomplete
+from moorage.web.access_log import AccessLog
+from moorage.web.asgi import Application, Route, plain
+from moorage.web.health import Health
+from moorage.web.http import Request, Response
+from moorage.web.metrics import Metrics, MetricsPage
+
+#: What the application saw, for tests that run it in their own process.
+SEEN: list[str] = []
+
+
+async def answer(request: Request) -> Response:
+    """Do what the path says."""
+    SEEN.append(f"{request.method} {request.path}")
+    match request.path:
+        case "/pid":
+            return plain(200, str(os.getpid()))
+        case "/slow":
+            await asyncio.sleep(float(request.query_string or b"1"))
+            return plain(200, "slept")
+        case "/echo":
+            return await _echo(request)
+        case "/headers":
+            return plain(
+                200, "\n".join(f"{name.decode()}: {value.decode()}" for name, value in request.headers)
+            )
+        case "/refuse":
+            return plain(403, "no")
+        case "/stream":
+            return Response(200, [(b"content-length", str(1 << 30).encode())], _pieces(1 << 30))
+        case "/boom":
+            raise RuntimeError("a secret detail")
+        case _:
+            return plain(404, "nothing here")
+
+
+async def _echo(request: Request) -> Response:
+    try:
+        body = await request.body(10 * 1024 * 1024)
+    except BodyIncomplete:
+        SEEN.append("incomplete")
+        return plain(400, "incomplete")
+    return Response(200, [(b"content-length", str(len(body)).encode())], body)
+
+
+async def _pieces(length: int) -> AsyncIterator[bytes]:
+    piece = bytes(256 * 1024)
+    try:
+        for _ in range(length // len(piece)):
+            yield piece
+    finally:
+        SEEN.append("stream closed")
+
+
+def build_app(settings: Settings) -> Application:
+    """The application with health and metrics around it."""
+    health = Health({})
+    metrics = Metrics()
+    routes = [
+        Route("/livez", health.live, "ops"),
+        Route("/readyz", health.ready, "ops"),
+        Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops"),
+    ]
+    return Application(
+        routes,
+        Route("/", answer, "json"),
+        observers=[metrics, AccessLog(settings.log_level)],
+        on_drain=[health.drain],
+    )
