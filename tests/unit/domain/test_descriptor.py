@@ -48,6 +48,12 @@ def test_descriptor_is_read_with_every_member() -> None:
     )
 
 
+@pytest.mark.parametrize("size", [0, 2**63 - 1])
+def test_descriptor_size_is_taken_at_the_edges(size: int) -> None:
+    """Empty blobs exist, and a size is whatever a database can keep."""
+    assert read_descriptor(_entry(size=size), "config").size == size
+
+
 def test_descriptor_members_that_are_null_count_as_absent() -> None:
     """Go programs write empty lists and maps as null."""
     value = _entry(urls=None, annotations=None, data=None, artifactType=None, platform=None, extra=None)
@@ -93,6 +99,7 @@ def test_descriptor_platform_is_in_short_form(platform: dict[str, object], text:
         (_entry(platform={"os": 0}), "layers[3].platform has a part that is not a string"),
         (_entry(data=1), "layers[3].data is not a string"),
         (_entry(data="c2V2ZW4*"), "layers[3].data is not base64"),
+        (_entry(data=base64.encodebytes(_DATA).decode()), "layers[3].data is not base64"),
         (_entry(data="\N{SNOWMAN}"), "layers[3].data is not base64"),
         (_entry(data=base64.b64encode(_DATA[1:]).decode()), "layers[3].data has 12 bytes, its size says 13"),
         (_entry(data=base64.b64encode(b"thirteen byte").decode()), "layers[3].data has another digest"),

@@ -31,6 +31,8 @@ def test_digest_survives_being_written_and_read(data: bytes, algorithm: str) -> 
         "sha256:" + "a" * 65,
         "sha256:" + "A" * 64,
         "sha256:" + "g" * 64,
+        "sha256:" + "a" * 63 + "g",
+        "sha256:" + "a" * 63 + "\n",
         "sha256:" + "\N{FULLWIDTH DIGIT ONE}" * 64,
         "sha256:" + "a" * 64 + "\n",
         " sha256:" + "a" * 64,

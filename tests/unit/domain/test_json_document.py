@@ -43,6 +43,8 @@ def test_load_reads_or_refuses_whatever_the_bytes_are(content: bytes) -> None:
         (b'"\n"', "it is not JSON"),
         (b'{"a":"', "it is not JSON"),
         (b"[}", "it is not JSON"),
+        (b'["' + b"[" * 1000, "it is not JSON: Unterminated string"),
+        (b'["\\', "it is not JSON: Unterminated string"),
         (b"]][[", "it is not JSON"),
         (b"\xef\xbb\xbf{}", "it begins with a byte order mark"),
         ("{}".encode("utf-16"), "byte 0 is not UTF-8"),
@@ -84,6 +86,7 @@ def test_load_takes_the_deepest_document_that_is_allowed() -> None:
         b"[" * 100_000,
         b"[1," * 100_000,
         b'[],{"a":' * 50_000,
+        b"[[]," + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"]",
     ],
 )
 def test_load_refuses_depth_before_the_parser_sees_it(content: bytes) -> None:

@@ -194,10 +194,17 @@ def test_manifest_is_refused_when_a_key_is_repeated() -> None:
         Manifest.parse(content, None)
 
 
-def test_manifest_is_refused_when_one_digest_has_two_sizes() -> None:
+@pytest.mark.parametrize(
+    "document",
+    [
+        _image(layers=[_entry("one"), _entry("one", size=4)]),
+        _image(config=_entry("one"), layers=[_entry("one", size=4)]),
+        _index(manifests=[_entry("one"), _entry("one", size=4)]),
+    ],
+)
+def test_manifest_is_refused_when_one_digest_has_two_sizes(document: object) -> None:
     """One of the two must be wrong."""
-    reason = _reason(_image(layers=[_entry("one"), _entry("one", size=4)]))
-    assert reason == f"{Digest.of(b'one')} is given with sizes 3 and 4"
+    assert _reason(document) == f"{Digest.of(b'one')} is given with sizes 3 and 4"
 
 
 def test_manifest_may_be_as_large_as_the_limit() -> None:
