@@ -2,6 +2,7 @@
 
 import base64
 import re
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ json_values = st.recursive(
 )
 
 
+@cache
 def values(shape_name: str) -> st.SearchStrategy[Any]:
     """Valid JSON values of a shape."""
     shape = SHAPES[shape_name]

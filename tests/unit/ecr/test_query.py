@@ -43,7 +43,7 @@ def without_empty_lists(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value != []}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_what_botocore_presigns_is_read_back(client: Any, data: st.DataObject) -> None:
     """Any input that the contract allows comes back from the URL that botocore makes of it."""

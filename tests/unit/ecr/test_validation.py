@@ -301,7 +301,7 @@ def decoded(shape_name: str, value: Any) -> Any:
 
 
 operations = st.sampled_from(list(OPERATIONS.values()))
-thorough = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @thorough
