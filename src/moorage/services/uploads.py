@@ -192,10 +192,11 @@ def abandon_upload(tx: Transaction, turn: WriteTurn) -> list[str]:
     return _forget(tx, found) if found is not None and found.epoch == turn.epoch else []
 
 
-def expire_uploads(tx: Transaction, limit: int) -> list[str]:
-    """Forget uploads that nobody wrote to for too long; returns the locations of their segments."""
+def expire_uploads(tx: Transaction, limit: int) -> tuple[int, list[str]]:
+    """Forget uploads that nobody wrote to for too long; returns how many, and the locations of their segments."""
     before = tx.now - tx.settings.upload_expiry_hours * 3_600_000_000
-    return [location for stale in uploads.list_stale(tx, before, limit) for location in _forget(tx, stale)]
+    stale = uploads.list_stale(tx, before, limit)
+    return len(stale), [location for upload in stale for location in _forget(tx, upload)]
 
 
 def _forget(tx: Transaction, upload: UploadRow) -> list[str]:

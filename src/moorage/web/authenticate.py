@@ -5,6 +5,8 @@ A handler cannot run without a caller, and only this module makes one from a req
 
 import asyncio
 import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
@@ -17,6 +19,7 @@ from moorage.domain.errors import (
     CredentialsExpired,
     CredentialsMissing,
     CredentialsUnknown,
+    RegistryError,
     RegistryIdInvalid,
     ServiceNotServed,
 )
@@ -40,13 +43,25 @@ class SignedCaller:
     form: Literal["header", "query"]
 
 
+#: Told of every check: ``accepted`` or ``refused``, and the kind of refusal.
+AuthenticationCounter = Callable[[str, str], None]
+
+
 class Authenticator:
     """Proves callers of both faces."""
 
-    def __init__(self, settings: Settings, database: Database, master_key: MasterKey, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        master_key: MasterKey,
+        keyring: Keyring,
+        on_checked: AuthenticationCounter = lambda _result, _reason: None,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._keyring = keyring
+        self._on_checked = on_checked
         # A sealed secret never changes, so opening it once is enough.
         self._open = lru_cache(maxsize=4_096)(
             lambda sealed, key_id: master_key.unseal(sealed, key_id.encode()).decode()
@@ -60,8 +75,21 @@ class Authenticator:
         Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``SignatureMismatch`` and their kin, and
         ``ServiceNotServed`` for a signature scoped to another service.
         """
-        if self._settings.dev:
-            return self._trusted_json(request)
+        with self._counted():
+            if self._settings.dev:
+                return self._trusted_json(request)
+            return await self._prove_json(request, body)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            yield
+        except RegistryError as refusal:
+            self._on_checked("refused", type(refusal).__name__)
+            raise
+        self._on_checked("accepted", "")
+
+    async def _prove_json(self, request: Request, body: bytes) -> SignedCaller:
         self._refuse_other_services(request)
         signed = sigv4.parse(request.method, request.raw_path, request.query_string, request.headers, SERVICES)
         digest = await _sha256(body)
@@ -100,9 +128,13 @@ class Authenticator:
         No database is asked: the key's state is read by ``authorize``, in the transaction of the use case.
         Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``CredentialsExpired``.
         """
-        header = request.header(b"authorization")
-        if self._settings.dev:
-            return self._trusted_registry(request, header, region)
+        with self._counted():
+            header = request.header(b"authorization")
+            if self._settings.dev:
+                return self._trusted_registry(request, header, region)
+            return self._prove_registry(request, header, region)
+
+    def _prove_registry(self, request: Request, header: str | None, region: str) -> Caller:
         if header is None:
             raise CredentialsMissing
         claims = tokens.read_registry_authorization(self._keyring, header, request.facts.received_at)

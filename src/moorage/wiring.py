@@ -1,0 +1,227 @@
+"""The only place that constructs things. Reads from top to bottom: prepare once, then build each process."""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from moorage.auth.credentials import AccessKey, check_access_key, generate_access_key, render_credentials_file
+from moorage.auth.private_files import create_private_file, sync_directory
+from moorage.auth.sealing import KEY_BYTES, Keyring, MasterKey
+from moorage.blobs.base import BlobStore
+from moorage.blobs.local import LocalBlobStore
+from moorage.config import Settings
+from moorage.domain.errors import CredentialsUnknown
+from moorage.domain.names import RegistryId
+from moorage.ecr.face import JsonApi
+from moorage.jobs.schedule import Periodic
+from moorage.jobs.uploads import expire_uploads
+from moorage.metadata.migrate import migrate_sqlite
+from moorage.metadata.sqlite import SqliteDatabase
+from moorage.oci.face import DistributionApi
+from moorage.services import accounts
+from moorage.transfers.downloads import Downloads
+from moorage.transfers.pulls import PullTimes
+from moorage.transfers.room import Room
+from moorage.transfers.threads import BlobThreads
+from moorage.transfers.uploads import Uploads
+from moorage.web.access_log import AccessLog
+from moorage.web.asgi import Application, Route
+from moorage.web.authenticate import AuthenticationCounter, Authenticator
+from moorage.web.context import Context
+from moorage.web.health import Health
+from moorage.web.hosts import RegistryHosts
+from moorage.web.metrics import Metrics, MetricsPage
+
+#: Version of the data directory's layout.
+FORMAT = "1"
+
+_SERVER_KEYS = "tokens"
+_log = structlog.get_logger()
+
+
+class StartRefused(Exception):
+    """The server cannot start on this data directory; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a process works with, and how to let go of it."""
+
+    context: Context
+    store: BlobStore
+    threads: BlobThreads
+    close: Callable[[], Awaitable[None]]
+
+    async def probe_disk(self) -> None:
+        """Write and sync a few bytes where the blobs lie. Raises ``BlobStoreFailed``."""
+        await self.threads.run(self.store.probe)
+
+
+# --- Once, before any worker ---------------------------------------------------------------------------------
+
+
+def prepare(settings: Settings) -> Path:
+    """Make the data directory ready: layout, schema, keys. Returns the file with the root credentials.
+
+    Raises ``StartRefused``, ``DatabaseTooNew``, ``NoRoomForBackup``, ``PrivateFileError``, ``OSError``.
+    """
+    data_dir = settings.data_dir
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_format(data_dir)
+    migrate_sqlite(database_path(settings))
+    LocalBlobStore(data_dir)
+    master_key = MasterKey.load_or_create(data_dir / "master.key")
+    database = SqliteDatabase(database_path(settings), settings)
+    try:
+        _ensure_server_key(database, master_key)
+        _ensure_root_key(database, master_key, settings)
+    finally:
+        database.close()
+    return data_dir / "credentials"
+
+
+def database_path(settings: Settings) -> Path:
+    """Where SQLite keeps the metadata."""
+    return settings.data_dir / "metadata.db"
+
+
+def _check_format(data_dir: Path) -> None:
+    file = data_dir / "format"
+    if not file.exists():
+        file.write_text(f"{FORMAT}\n")
+        sync_directory(data_dir)
+    found = file.read_text().strip()
+    if found != FORMAT:
+        raise StartRefused(f"{data_dir} has layout {found}; this version of Moorage works with layout {FORMAT}")
+
+
+def _ensure_server_key(database: SqliteDatabase, master_key: MasterKey) -> None:
+    if not database.read_now(accounts.list_server_keys):
+        sealed = master_key.seal(os.urandom(KEY_BYTES), _SERVER_KEYS.encode())
+        database.write_now(accounts.add_server_key, _SERVER_KEYS, 1, sealed)
+
+
+def _ensure_root_key(database: SqliteDatabase, master_key: MasterKey, settings: Settings) -> None:
+    """The default account's root key: as configured, or made at the first start and kept in a private file."""
+    account = RegistryId.parse(settings.account_id)
+    if settings.root_access_key_id:
+        key = check_access_key(settings.root_access_key_id, settings.root_secret_access_key)
+        _keep_configured_key(database, master_key, account, key)
+    elif not database.read_now(accounts.has_any_key):
+        key = generate_access_key()
+        add_root_key(database, master_key, account, key)
+    else:
+        return
+    create_private_file(settings.data_dir / "credentials", render_credentials_file(key).encode())
+
+
+def _keep_configured_key(
+    database: SqliteDatabase, master_key: MasterKey, account: RegistryId, key: AccessKey
+) -> None:
+    try:
+        holder = database.read_now(accounts.find_key_holder, key.access_key_id)
+    except CredentialsUnknown:
+        add_root_key(database, master_key, account, key)
+        return
+    kept = master_key.unseal(holder.sealed_secret, key.access_key_id.encode())
+    if kept != key.secret_access_key.encode() or holder.account_id != account:
+        raise StartRefused(
+            f"access key {key.access_key_id} exists already with another secret or account; configure another id"
+        )
+
+
+def add_root_key(database: SqliteDatabase, master_key: MasterKey, account: RegistryId, key: AccessKey) -> None:
+    """Seal a key and give it to an account's root."""
+    sealed = master_key.seal(key.secret_access_key.encode(), key.access_key_id.encode())
+    database.write_now(accounts.create_root_key, account, key.access_key_id, sealed)
+
+
+# --- Each process --------------------------------------------------------------------------------------------
+
+
+def open_parts(settings: Settings, on_authentication: AuthenticationCounter) -> Parts:
+    """Everything below the faces."""
+    database = SqliteDatabase(database_path(settings), settings)
+    store = LocalBlobStore(settings.data_dir)
+    master_key = MasterKey.load_or_create(settings.data_dir / "master.key")
+    keyring = _open_keyring(database, master_key)
+    threads = BlobThreads()
+    pulls = PullTimes(database)
+    context = Context(
+        settings=settings,
+        database=database,
+        uploads=Uploads(database, store, threads, Room(store, threads, settings)),
+        downloads=Downloads(store, threads),
+        pulls=pulls,
+        authenticator=Authenticator(settings, database, master_key, keyring, on_authentication),
+        hosts=RegistryHosts(settings),
+        keyring=keyring,
+    )
+
+    async def close() -> None:
+        await pulls.stop()
+        threads.close()
+        database.close()
+
+    return Parts(context, store, threads, close)
+
+
+def _open_keyring(database: SqliteDatabase, master_key: MasterKey) -> Keyring:
+    rows = database.read_now(accounts.list_server_keys)
+    keys = {row.version: master_key.unseal(row.sealed_key, row.purpose.encode()) for row in rows}
+    return Keyring(keys, max(keys))
+
+
+def build_app(settings: Settings) -> Application:
+    """The web application of one worker."""
+    metrics = Metrics()
+    parts = open_parts(settings, metrics.authenticated)
+    context = parts.context
+
+    async def start() -> None:
+        context.pulls.start()
+
+    json_api, distribution = JsonApi(context), DistributionApi(context)
+    health = Health({"database": context.database.probe, "disk": parts.probe_disk})
+    fallback = Route("/", json_api.handle, "json", on_error=json_api.on_error)
+    routes = [
+        fallback,
+        Route("/v2", distribution.handle, "v2", has_subtree=True, face="v2", on_error=distribution.on_error),
+        Route("/downloads", json_api.get_download, "json", has_subtree=True),
+        Route("/livez", health.live, "ops"),
+        Route("/readyz", health.ready, "ops"),
+        Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops"),
+    ]
+    return Application(
+        routes,
+        fallback=fallback,
+        observers=[metrics, AccessLog(settings.log_level)],
+        startup=[start],
+        shutdown=[parts.close],
+        on_drain=[health.drain],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What runs in the background of one server."""
+
+    jobs: list[Periodic]
+    close: Callable[[], Awaitable[None]]
+
+
+def build_worker(settings: Settings) -> Worker:
+    """The job worker."""
+    database = SqliteDatabase(database_path(settings), settings)
+    store, threads = LocalBlobStore(settings.data_dir), BlobThreads()
+
+    async def close() -> None:
+        threads.close()
+        database.close()
+
+    expire = Periodic("expire_uploads", 60.0, partial(expire_uploads, database, store, threads))
+    return Worker([expire], close)
