@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ def serve(directory: Path, *flags: str, environment: Mapping[str, str] | None = 
         command(directory / "data", address, *flags), directory / "server.log", environment
     ) as process:
         served = Served(address, directory / "data", directory / "server.log", process)
-        wait_until_ready(f"{served.url}/readyz", process, served.log)
+        wait_until_ready(lambda: answers(f"{served.url}/readyz"), process, served.log)
         yield served
 
 
@@ -108,14 +108,14 @@ def running(
             raise RuntimeError(f"{argv[0]} did not stop within {STOP_SECONDS} s\n{tail(log)}") from None
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Returns when ``url`` answers 200; ``RuntimeError`` when the process ends or takes too long."""
+def wait_until_ready(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Returns once ``ready`` says so; ``RuntimeError`` when the process ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(url):
+    while not ready():
         if process.poll() is not None:
             raise RuntimeError(f"ended with status {process.returncode} while starting\n{tail(log)}")
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{url} did not answer 200 within {START_SECONDS} s\n{tail(log)}")
+            raise RuntimeError(f"not ready within {START_SECONDS} s\n{tail(log)}")
         time.sleep(0.05)
 
 
@@ -124,7 +124,8 @@ def tail(log: Path, lines: int = 40) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a GET of ``url`` is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
