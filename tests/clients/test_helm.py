@@ -19,12 +19,10 @@ def signed_in(world: World) -> None:
     world.run(*login, stdin=world.password())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def charts(world: World) -> str:
-    """Where charts are pushed to; the repository has the name of the chart, as ECR asks."""
-    repositories = world.ecr("describe-repositories").json["repositories"]
-    if "charts/moored" not in {entry["repositoryName"] for entry in repositories}:
-        world.create("charts/moored")
+    """Where charts are pushed to: helm adds the name of the chart, and that repository has to exist."""
+    world.create("charts/moored")
     return f"oci://{world.registry}/charts"
 
 
