@@ -39,6 +39,24 @@ class DataLock:
         os.close(self.descriptor)
 
 
+def find_holder(data_dir: Path) -> int | None:
+    """The process id of the server on this data directory, 0 when it did not say, None when there is none.
+
+    Raises ``OSError`` when the lock file is there but cannot be read.
+    """
+    try:
+        descriptor = os.open(data_dir / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_process_id(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def _read_process_id(descriptor: int) -> int:
     text = os.pread(descriptor, 32, 0).strip()
     return int(text) if text.isdigit() else 0

@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ def parse_address(text: str) -> Address:
     if not (host and port.isascii() and port.isdigit() and int(port) < 65536):
         raise ListenError(f"listen: {text!r} is not of the form host:port, as 127.0.0.1:5050 is")
     return Address(host, int(port))
+
+
+def without_port(host: str) -> str:
+    """A host name without the port behind it; an IPv6 address keeps its brackets."""
+    return re.sub(r":[0-9]+$", "", host)
 
 
 def bind(addresses: Sequence[Address]) -> list[socket.socket]:

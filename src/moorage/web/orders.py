@@ -33,11 +33,11 @@ class Orders:
         """Tell the supervisor that this process does its work from now on."""
         self.control.sendall(_READY)
 
-    def watch_parent(self, on_gone: Callable[[], None]) -> None:
+    def watch_parent(self, on_gone: Callable[[], object]) -> None:
         """Call ``on_gone`` from a thread of its own when the supervisor is no more."""
         threading.Thread(target=self._watch, args=(on_gone,), name="watch-parent", daemon=True).start()
 
-    def _watch(self, on_gone: Callable[[], None]) -> None:
+    def _watch(self, on_gone: Callable[[], object]) -> None:
         try:
             while self.control.recv(64):
                 continue

@@ -40,11 +40,15 @@ _logger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A kind of child: ``count`` processes that run ``argv`` and read their orders with ``orders.receive``."""
+    """A kind of child: ``count`` processes that run ``argv`` and read their orders with ``orders.receive``.
+
+    Only where ``is_listening`` do they get the listening sockets.
+    """
 
     name: str
     argv: tuple[str, ...]
     count: int = 1
+    is_listening: bool = True
 
 
 @dataclass(slots=True)
@@ -163,7 +167,7 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         ours, theirs = socket.socketpair()
-        descriptors = [listener.fileno() for listener in self._sockets]
+        descriptors = [listener.fileno() for listener in self._sockets if child.slot.is_listening]
         with theirs:
             child.process = subprocess.Popen(  # noqa: S603 - our own programs
                 child.slot.argv,

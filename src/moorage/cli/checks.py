@@ -1,0 +1,173 @@
+"""What ``moorage doctor`` looks at: one function a check, each with one finding, nothing changed.
+
+A check is a plain function from settings to a ``Finding``; add one by writing it and naming it in ``CHECKS``.
+"""
+
+import os
+import shutil
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from pysqlite3 import dbapi2 as sqlite
+
+from moorage.config import Settings
+from moorage.metadata.sqlite import OLDEST_SQLITE
+from moorage.web import listen
+from moorage.web.data_lock import find_holder
+from moorage.web.hosts import RegistryHosts
+
+MEBIBYTE = 1024 * 1024
+
+#: Days before the end of a certificate at which doctor begins to warn.
+EXPIRY_DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one thing stands; ``advice`` says what to do unless it is ok."""
+
+    status: Literal["ok", "warn", "fail"]
+    subject: str
+    text: str
+    advice: str = ""
+
+
+Check = Callable[[Settings], Finding]
+
+
+def check_data_directory(settings: Settings) -> Finding:
+    """The data directory, or the place where it will be made, can be written."""
+    place = existing_ancestor(settings.data_dir)
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        advice = "Give this user write access to it, or choose another place with --data-dir."
+        return Finding("fail", "data directory", f"{place} cannot be written", advice)
+    if place != settings.data_dir.absolute():
+        return Finding("ok", "data directory", f"{settings.data_dir} will be made by the first start")
+    if place.stat().st_mode & 0o077:
+        advice = f"chmod 700 {place}"
+        return Finding(
+            "warn", "data directory", f"{place} can be entered by other users of this machine", advice
+        )
+    return Finding("ok", "data directory", f"{place} can be written")
+
+
+def check_lock(settings: Settings) -> Finding:
+    """Whether a server runs on the data directory."""
+    try:
+        process_id = find_holder(settings.data_dir)
+    except OSError as error:
+        return Finding(
+            "fail", "data lock", f"it cannot be read: {error.strerror}", "Run doctor as the server's user."
+        )
+    if process_id is None:
+        return Finding("ok", "data lock", "no server runs on the data directory")
+    return Finding("ok", "data lock", f"a server runs on the data directory (process {process_id})")
+
+
+def check_sqlite(_settings: Settings) -> Finding:
+    """The SQLite in use is free of the bug that can corrupt a database written by several processes."""
+    oldest = ".".join(str(part) for part in OLDEST_SQLITE)
+    if sqlite.sqlite_version_info < OLDEST_SQLITE:
+        advice = f"Install a pysqlite3 that carries SQLite {oldest} or later; the server does not start with this one."
+        return Finding("fail", "SQLite", f"{sqlite.sqlite_version} can corrupt the database", advice)
+    return Finding("ok", "SQLite", sqlite.sqlite_version)
+
+
+def check_space(settings: Settings) -> Finding:
+    """There is more free space than the reserve below which pushes are refused."""
+    place = existing_ancestor(settings.data_dir)
+    free, reserve = shutil.disk_usage(place).free, settings.disk_reserve_bytes
+    text = f"{free // MEBIBYTE:,} MiB free"
+    if free < reserve:
+        advice = f"Free some, or lower disk_reserve_bytes ({reserve // MEBIBYTE:,} MiB): pushes are refused below it."
+        return Finding("fail", "free space", text, advice)
+    if free < 4 * reserve:
+        return Finding("warn", "free space", text, f"Pushes are refused below {reserve // MEBIBYTE:,} MiB.")
+    return Finding("ok", "free space", text)
+
+
+def check_registry_host(settings: Settings) -> Finding:
+    """The name that the default registry is given out under resolves here."""
+    hosts = RegistryHosts(settings)
+    name = listen.without_port(hosts.host_of(hosts.default))
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
+        advice = f"Add it to the DNS or to /etc/hosts of every client (127.0.0.1 {name}), or set registry_host."
+        return Finding("fail", "registry host", f"{name} does not resolve", advice)
+    return Finding("ok", "registry host", f"{name} is {found[0][4][0]}")
+
+
+def check_ports(settings: Settings) -> Finding:
+    """The addresses to listen on can be bound, or are bound by the server that runs already."""
+    try:
+        if find_holder(settings.data_dir) is not None:
+            return Finding("ok", "addresses", "in use by the running server")
+        sockets = listen.bind([listen.parse_address(text) for text in settings.listen])
+    except (listen.ListenError, OSError) as error:
+        return Finding("fail", "addresses", str(error), "Choose other addresses with --listen.")
+    for bound in sockets:
+        bound.close()
+    if len(sockets) < len(settings.listen):
+        return Finding("warn", "addresses", "this machine has no IPv6", "Nothing to do: 127.0.0.1 is served.")
+    return Finding("ok", "addresses", f"{', '.join(settings.listen)} can be listened on")
+
+
+def check_reach(settings: Settings) -> Finding:
+    """What other machines can reach is served over TLS."""
+    try:
+        addresses = [listen.parse_address(text) for text in settings.listen]
+    except listen.ListenError as error:
+        return Finding("fail", "reach", str(error), "Correct the setting listen.")
+    if all(address.is_loopback for address in addresses):
+        return Finding("ok", "reach", "this machine only")
+    if settings.tls_cert is None:
+        advice = "Serve TLS (moorage tls init makes a certificate), or put a proxy that does in front."
+        return Finding("warn", "reach", "other machines reach this server without TLS", advice)
+    return Finding("ok", "reach", "other machines, over TLS")
+
+
+def check_tls(settings: Settings) -> Finding:
+    """The certificate and its key can be read, belong together and are valid for a while."""
+    certificate, key = settings.tls_cert, settings.tls_key
+    if certificate is None or key is None:
+        return Finding("ok", "TLS", "not served")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        until = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError) as error:
+        advice = "tls_cert must name a PEM certificate chain, tls_key its unencrypted private key."
+        return Finding("fail", "TLS", f"{certificate} and {key}: {error}", advice)
+    days = (until - datetime.now(UTC)).days
+    text = f"{certificate} is valid until {until:%Y-%m-%d}"
+    advice = "Renew it, then send SIGHUP to moorage serve."
+    if days < 0:
+        return Finding("fail", "TLS", f"{certificate} expired on {until:%Y-%m-%d}", advice)
+    return Finding("warn", "TLS", text, advice) if days < EXPIRY_DAYS else Finding("ok", "TLS", text)
+
+
+#: Every check, in the order shown.
+CHECKS: tuple[Check, ...] = (
+    check_data_directory,
+    check_lock,
+    check_sqlite,
+    check_space,
+    check_registry_host,
+    check_ports,
+    check_reach,
+    check_tls,
+)
+
+
+def existing_ancestor(path: Path) -> Path:
+    """The path itself if it exists, else the nearest directory above that does."""
+    path = path.absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path

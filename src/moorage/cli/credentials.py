@@ -1,0 +1,66 @@
+"""``moorage credentials``: access keys for the accounts of a server, running or not."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from moorage.auth.credentials import AccessKey, generate_access_key, render_credentials_file
+from moorage.auth.private_files import PrivateFileError
+from moorage.cli.flags import fail, with_settings
+from moorage.config import Settings
+from moorage.domain.errors import RegistryIdInvalid, Unavailable
+from moorage.domain.names import RegistryId
+from moorage.wiring import DataDirectoryMissing, create_root_key
+
+
+class Output(StrEnum):
+    """How the new key is shown."""
+
+    CREDENTIALS = "credentials"
+    ENV = "env"
+    JSON = "json"
+
+
+def register(application: typer.Typer) -> None:
+    """Add the group of commands."""
+    group = typer.Typer(help="Access keys of accounts.", no_args_is_help=True)
+    group.command("create")(with_settings(create))
+    application.add_typer(group, name="credentials")
+
+
+def create(
+    settings: Settings,
+    account: Annotated[str, typer.Option("--account", help="Account of the key, twelve digits.")],
+    output: Annotated[
+        Output, typer.Option("--output", help="As a credentials file, as exports for a shell, or as JSON.")
+    ] = Output.CREDENTIALS,
+) -> None:
+    """Make a root access key for an account, which is made too if it does not exist. Its secret is shown once."""
+    key = generate_access_key()
+    try:
+        create_root_key(settings, RegistryId.parse(account), key)
+    except RegistryIdInvalid:
+        fail(f"account: '{account}' is not twelve digits")
+    except (DataDirectoryMissing, PrivateFileError, OSError) as error:
+        fail(str(error), code=1)
+    except Unavailable as error:
+        fail(f"not now: {error.facts['what']}", code=1)
+    typer.echo(render(key, account, output))
+
+
+def render(key: AccessKey, account: str, output: Output) -> str:
+    """The key as the user asked for it."""
+    match output:
+        case Output.JSON:
+            document = {
+                "Account": account,
+                "AccessKeyId": key.access_key_id,
+                "SecretAccessKey": key.secret_access_key,
+            }
+            return json.dumps(document, indent=2)
+        case Output.ENV:
+            return f"export AWS_ACCESS_KEY_ID={key.access_key_id} AWS_SECRET_ACCESS_KEY={key.secret_access_key}"
+        case Output.CREDENTIALS:
+            return render_credentials_file(key).rstrip()

@@ -1,0 +1,23 @@
+"""All commands together, and the entry point of the ``moorage`` program."""
+
+import typer
+
+from moorage.cli import configuration, doctor, serve, tls, version
+
+application = typer.Typer(
+    name="moorage",
+    help="A container registry that is Amazon ECR to its clients, on your own machines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+serve.register(application)
+configuration.register(application)
+doctor.register(application)
+tls.register(application)
+version.register(application)
+
+
+def main() -> None:
+    """Entry point of the ``moorage`` program."""
+    application()
