@@ -1,0 +1,167 @@
+"""Log lines: whole, in JSON, without secrets."""
+
+import asyncio
+import json
+import logging
+import os
+import select
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from moorage.domain.caller import RequestFacts
+from moorage.web import log
+from moorage.web.access_log import AccessLog
+from moorage.web.asgi import Exchange
+from moorage.web.http import Message, Request
+
+
+class Lines:
+    """A file that a writer writes to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self.writer = log.LineWriter(self._descriptor)
+
+    def read(self) -> list[dict[str, Any]]:
+        self.writer.flush()
+        return [json.loads(line) for line in self._path.read_text().splitlines()]
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+@pytest.fixture
+def lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    """The process's log in a file, structlog's configuration put back afterwards."""
+    written = Lines(tmp_path / "log")
+    monkeypatch.setattr(log, "writer", written.writer)
+    before, handlers = structlog.get_config(), logging.getLogger().handlers
+    log.configure("info")
+    yield written
+    structlog.configure(**before)
+    logging.getLogger().handlers = handlers
+    written.close()
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def exchange(api: str, path: str, status: int = 200) -> Exchange:
+    facts = RequestFacts("the-id", "v2", "192.0.2.7", is_tls=False, user_agent="docker", received_at=0)
+    scope = {
+        "method": "GET",
+        "path": path,
+        "query_string": b"X-Amz-Signature=abc",
+        "headers": [(b"authorization", b"Basic c2VjcmV0")],
+        "scheme": "http",
+    }
+    return Exchange(Request(scope, _nothing, facts), api, status, "GetManifest", bytes_sent=5, is_complete=True)
+
+
+def test_an_event_becomes_one_json_line(lines: Lines) -> None:
+    """Time, level, event and fields, and line ends within a field stay within it."""
+    structlog.get_logger().info("image_pushed", repository_name="a\nb\x1b")
+    line = lines.read()[0]
+    assert (line["event"], line["level"], line["repository_name"]) == ("image_pushed", "info", "a\nb\x1b")
+    assert line["time"].endswith("Z")
+
+
+def test_lines_below_the_level_are_left_out(lines: Lines) -> None:
+    """Debug is silent at info."""
+    structlog.get_logger().debug("detail")
+    assert lines.read() == []
+
+
+def test_a_line_carries_the_request_it_belongs_to(lines: Lines) -> None:
+    """Whoever logs need not pass the id on."""
+    token = log.current_request_id.set("the-id")
+    structlog.get_logger().info("image_pushed")
+    log.current_request_id.reset(token)
+    assert lines.read()[0]["request_id"] == "the-id"
+
+
+def test_an_exception_is_written_with_its_traceback(lines: Lines) -> None:
+    """In the same single line."""
+    try:
+        {}["missing"]
+    except KeyError:
+        structlog.get_logger().exception("request_failed")
+    assert "KeyError: 'missing'" in lines.read()[0]["exception"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"authorization": "hush"},
+        {"Token": "hush"},
+        {"url": "http://a/?X-Amz-Credential=a&X-Amz-Signature=hush&b=c"},
+        {"url": "http://a/?x-amz-security-token=hush"},
+    ],
+)
+def test_secrets_are_redacted(lines: Lines, fields: dict[str, str]) -> None:
+    """By the name of the field, and in signed addresses."""
+    structlog.get_logger().info("outbound_call", **fields)
+    assert "hush" not in str(lines.read())
+
+
+def test_the_access_log_has_neither_headers_nor_query(lines: Lines) -> None:
+    """What may hold a secret is not written at all."""
+    AccessLog("info", lines.writer).finished(exchange("v2", "/v2/a/manifests/b"))
+    line = lines.read()[0]
+    assert (line["event"], line["status"], line["request_id"]) == ("http_request", 200, "the-id")
+    assert line["path"] == "/v2/a/manifests/b"
+    assert "c2VjcmV0" not in str(line)
+    assert "Signature" not in str(line)
+
+
+@pytest.mark.parametrize(
+    ("level", "api", "status", "count"),
+    [
+        ("info", "v2", 200, 1),
+        ("warning", "v2", 200, 0),
+        ("info", "ops", 200, 0),
+        ("info", "ops", 503, 1),
+        ("debug", "ops", 200, 1),
+    ],
+)
+def test_the_level_decides_which_requests_are_written(
+    lines: Lines, level: str, api: str, status: int, count: int
+) -> None:
+    """Requests from info on, health checks that pass only from debug on."""
+    AccessLog(level, lines.writer).finished(exchange(api, "/livez", status))
+    assert len(lines.read()) == count
+
+
+def test_lines_within_a_loop_are_gathered_and_none_is_lost(lines: Lines) -> None:
+    """Many lines make few writes, each of whole lines and no longer than a pipe takes at once."""
+    written: list[bytes] = []
+
+    class Recorded(log.LineWriter):
+        def _put(self, batch: bytes) -> None:
+            written.append(batch)
+
+    writer = Recorded()
+
+    async def write() -> None:
+        for number in range(1000):
+            writer.write(b"%04d %s\n" % (number, b"a" * 100))
+
+    asyncio.run(write())
+    writer.flush()
+    assert b"".join(written).count(b"\n") == 1000
+    assert len(written) < 50
+    assert all(len(batch) <= select.PIPE_BUF and batch.endswith(b"\n") for batch in written)
+
+
+def test_a_reader_that_is_gone_loses_lines_and_nothing_else() -> None:
+    """The server goes on without its log."""
+    reader, descriptor = os.pipe()
+    os.close(reader)
+    log.LineWriter(descriptor).write(b"line\n")
+    os.close(descriptor)

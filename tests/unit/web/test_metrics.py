@@ -1,0 +1,125 @@
+"""Counters and who may read them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from moorage.domain.caller import RequestFacts
+from moorage.web import metrics as module
+from moorage.web.asgi import Exchange
+from moorage.web.http import Message, Request, Response
+from moorage.web.metrics import Metrics, MetricsPage
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def request(source_ip: str = "127.0.0.1", *headers: tuple[bytes, bytes]) -> Request:
+    facts = RequestFacts("id", "json", source_ip, is_tls=False, user_agent="", received_at=0)
+    scope: dict[str, Any] = {
+        "method": "GET",
+        "path": "/metrics",
+        "query_string": b"",
+        "headers": list(headers),
+        "scheme": "http",
+    }
+    return Request(scope, _nothing, facts)
+
+
+def count(metrics: Metrics, *exchanges: Exchange) -> None:
+    async def observe() -> None:
+        for exchange in exchanges:
+            metrics.started(exchange.api)
+            metrics.finished(exchange)
+
+    asyncio.run(observe())
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    metrics.publish()
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def read(metrics: Metrics, token: str, asked: Request) -> Response:
+    return asyncio.run(MetricsPage(metrics, token).get(asked))
+
+
+def test_requests_are_counted_by_api_operation_and_status() -> None:
+    """One series for each combination."""
+    metrics = Metrics()
+    exchange = Exchange(request(), "v2", 200, "GetManifest")
+    count(metrics, exchange, exchange, Exchange(request(), "v2", 404, "GetManifest"))
+    assert value(metrics, "ecr_http_requests_total", api="v2", op="GetManifest", code="200") == 2
+    assert value(metrics, "ecr_http_requests_total", api="v2", op="GetManifest", code="404") == 1
+
+
+def test_bytes_and_time_are_summed() -> None:
+    """Both directions, and the duration's sum."""
+    metrics = Metrics()
+    asked = request()
+    asked.bytes_read = 7
+    count(metrics, Exchange(asked, "v2", 200, "PutBlob", bytes_sent=5, seconds=0.25))
+    assert value(metrics, "ecr_http_request_bytes_total", api="v2") == 7
+    assert value(metrics, "ecr_http_response_bytes_total", api="v2") == 5
+    assert value(metrics, "ecr_http_request_duration_seconds_sum", api="v2", op="PutBlob") == 0.25
+
+
+def test_running_requests_show_in_flight() -> None:
+    """Up at the start, down at the end."""
+    metrics = Metrics()
+
+    async def begin() -> None:
+        metrics.started("v2")
+        metrics.started("v2")
+        metrics.finished(Exchange(request(), "v2"))
+
+    asyncio.run(begin())
+    assert value(metrics, "ecr_http_requests_in_flight", api="v2") == 1
+
+
+def test_endless_operations_end_up_under_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels that a client can choose cannot fill the memory."""
+    monkeypatch.setattr(module, "MAX_SERIES", 3)
+    metrics = Metrics()
+    count(metrics, *(Exchange(request(), "json", 400, f"Made{number}") for number in range(10)))
+    assert value(metrics, "ecr_http_requests_total", api="json", op="other", code="400") == 7
+
+
+def test_checks_of_credentials_are_counted_by_reason() -> None:
+    """Refusals tell why."""
+    metrics = Metrics()
+    metrics.authenticated("refused", "expired")
+    metrics.authenticated("refused", "expired")
+    assert value(metrics, "ecr_auth_results_total", result="refused", reason="expired") == 2
+
+
+@pytest.mark.parametrize("source_ip", ["127.0.0.1", "::1"])
+def test_this_machine_reads_the_page_without_a_token(source_ip: str) -> None:
+    """Loopback is enough."""
+    response = read(Metrics(), "", request(source_ip))
+    assert response.status == 200
+    assert isinstance(response.body, bytes)
+    assert b"ecr_http_requests" in response.body
+
+
+@pytest.mark.parametrize(
+    ("source_ip", "token", "headers", "status"),
+    [
+        ("192.0.2.7", "", [], 403),
+        ("", "", [], 403),
+        ("192.0.2.7", "", [(b"authorization", b"Bearer ")], 403),
+        ("192.0.2.7", "s3cret", [], 401),
+        ("192.0.2.7", "s3cret", [(b"authorization", b"Bearer other")], 401),
+        ("192.0.2.7", "s3cret", [(b"authorization", b"Basic s3cret")], 401),
+        ("192.0.2.7", "s3cret", [(b"authorization", b"bearer s3cret")], 200),
+        ("127.0.0.1", "", [(b"x-forwarded-for", b"192.0.2.7")], 403),
+        ("127.0.0.1", "", [(b"via", b"1.1 proxy")], 403),
+    ],
+)
+def test_others_need_the_token(
+    source_ip: str, token: str, headers: list[tuple[bytes, bytes]], status: int
+) -> None:
+    """Neither another machine nor one behind a local proxy reads the page without it."""
+    assert read(Metrics(), token, request(source_ip, *headers)).status == status
