@@ -8,6 +8,16 @@ from urllib.parse import quote
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
+from moorage.auth import sigv4
+from moorage.domain.errors import (
+    AuthenticationError,
+    CredentialsUnknown,
+    MalformedQuery,
+    PresignedRequestExpired,
+    SignatureExpired,
+    SignatureMismatch,
+)
 from tests.unit.auth.signing import (
     ACCESS_KEY_ID,
     HEADERS,
@@ -18,16 +28,6 @@ from tests.unit.auth.signing import (
     URL,
     presign,
     sign,
-)
-
-from moorage.auth import sigv4
-from moorage.domain.errors import (
-    AuthenticationError,
-    CredentialsUnknown,
-    MalformedQuery,
-    PresignedRequestExpired,
-    SignatureExpired,
-    SignatureMismatch,
 )
 
 _RESERVED = {"host", "date", "authorization", "content-length", "transfer-encoding", "connection", "expect"}

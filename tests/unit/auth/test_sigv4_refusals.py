@@ -6,10 +6,10 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.auth.signing import ACCESS_KEY_ID, URL, Sent, presign, sign
 
 from moorage.auth import sigv4
 from moorage.domain.errors import CredentialsMissing, MalformedQuery, RegistryError, SignatureIncomplete
+from tests.unit.auth.signing import ACCESS_KEY_ID, URL, Sent, presign, sign
 
 
 def _refusal(sent: Sent, services: tuple[str, ...] = ("ecr",)) -> str:
