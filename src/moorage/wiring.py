@@ -43,6 +43,10 @@ _SERVER_KEYS = "tokens"
 _log = structlog.get_logger()
 
 
+class DataDirectoryMissing(Exception):
+    """The command needs the data directory of a server that was started at least once."""
+
+
 class StartRefused(Exception):
     """The server cannot start on this data directory; the text says why and what to do."""
 
@@ -138,6 +142,22 @@ def add_root_key(database: SqliteDatabase, master_key: MasterKey, account: Regis
     """Seal a key and give it to an account's root."""
     sealed = master_key.seal(key.secret_access_key.encode(), key.access_key_id.encode())
     database.write_now(accounts.create_root_key, account, key.access_key_id, sealed)
+
+
+def create_root_key(settings: Settings, account: RegistryId, key: AccessKey) -> None:
+    """Give an account's root another key, beside a running server or without one.
+
+    Raises ``DataDirectoryMissing``, ``Unavailable``, ``PrivateFileError``, ``OSError``.
+    """
+    if not database_path(settings).exists():
+        raise DataDirectoryMissing(
+            f"{settings.data_dir} is no data directory yet: start the server once, or name another with --data-dir"
+        )
+    database = SqliteDatabase(database_path(settings), settings)
+    try:
+        add_root_key(database, MasterKey.load_or_create(settings.data_dir / "master.key"), account, key)
+    finally:
+        database.close()
 
 
 # --- Each process --------------------------------------------------------------------------------------------

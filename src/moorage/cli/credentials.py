@@ -26,8 +26,13 @@ class Output(StrEnum):
 def register(application: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="Access keys of accounts.", no_args_is_help=True)
+    group.callback()(_group)
     group.command("create")(with_settings(create))
     application.add_typer(group, name="credentials")
+
+
+def _group() -> None:
+    """Access keys of accounts."""
 
 
 def create(
