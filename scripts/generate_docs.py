@@ -1,0 +1,100 @@
+"""Write docs/settings.md and docs/status.md from the code they describe. A test fails when they differ.
+
+Usage: .venv/bin/python scripts/generate_docs.py
+"""
+
+from pathlib import Path
+from typing import Any
+
+from moorage.config import Quotas, Settings
+from moorage.ecr.contract import OPERATIONS
+from moorage.ecr.dispatch import is_built
+from moorage.oci.routes import ROUTES
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+_SETTINGS_HEAD = """# Settings
+
+Written by `scripts/generate_docs.py` from `src/moorage/config.py`.
+
+A setting comes from, in this order: a flag of `moorage serve`, the environment (`MOORAGE_` and the name in capitals,
+`MOORAGE_QUOTAS__REPOSITORIES` for one within a group), the TOML file named by `--config`, its default.
+`moorage config` shows what takes effect, `moorage config --schema` the JSON Schema.
+
+| setting | default | meaning |
+|---|---|---|
+"""
+
+_STATUS_HEAD = """# What is built
+
+Written by `scripts/generate_docs.py` from the code.
+
+An operation that is not built is authenticated and its input validated; then it answers HTTP 501 with its name. A
+parameter whose effect is not built is refused in the same way: nothing is accepted and then ignored.
+"""
+
+_STATUS_TAIL = """
+## Parameters that are refused as not built
+
+| operation | parameter |
+|---|---|
+| CreateRepository | `imageScanningConfiguration.scanOnPush` true; `encryptionConfiguration.encryptionType` KMS, KMS_DSSE |
+| PutAccountSetting | `REGISTRY_POLICY_SCOPE` V1, `BASIC_SCAN_TYPE_VERSION` CLAIR |
+
+## What else is not there yet
+
+- PostgreSQL and S3: `--database` and `--storage` refuse by name. Metadata is SQLite, blobs are files.
+- Users, roles and policies: each account has its root, who may do everything in that account and nothing in others.
+- Garbage collection: what is deleted is gone for every client, its bytes stay on the disk.
+- The console: `/console/` answers 404.
+
+## What is proven, and by what
+
+| promise | proof |
+|---|---|
+| conformance, OCI 1.1 and 1.1+dev | `make conformance` |
+| real clients, plain and over TLS | `make clients` |
+| an acknowledged push survives `kill -9` | `tests/durability`, 100 rounds in CI |
+| every sample of the API reference | `tests/ecr/test_seeds.py` |
+| imports only go down | `make layers` |
+
+Next: proof under power cuts, full disks, hostile input and load, PostgreSQL, and the marks for speed.
+"""
+
+
+def render_settings() -> str:
+    """The page of settings."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        if name == "quotas":
+            continue
+        rows.append(f"| `{name}` | {_default(field)} | {field.description} |")
+    for name, field in Quotas.model_fields.items():
+        rows.append(f"| `quotas.{name}` | {_default(field)} | {field.description} 0 lifts it. |")
+    return _SETTINGS_HEAD + "\n".join(rows) + "\n"
+
+
+def _default(field: Any) -> str:
+    value = field.get_default(call_default_factory=True)
+    if value in (None, "", {}):
+        return ""
+    return f"`{', '.join(value)}`" if isinstance(value, tuple) else f"`{value}`"
+
+
+def render_status() -> str:
+    """The page of what is built."""
+    lines = [_STATUS_HEAD, "## ECR JSON API", "", "| operation | |", "|---|---|"]
+    lines += [f"| {name} | {'built' if is_built(name) else 'not built: 501'} |" for name in sorted(OPERATIONS)]
+    lines += ["| sts:GetCallerIdentity | built |", "", "## OCI distribution API", "", "| route | action |", "|---|---|"]
+    lines += [f"| `{route.method} {route.shape}` | {route.action} |" for route in ROUTES]
+    return "\n".join(lines) + "\n" + _STATUS_TAIL
+
+
+def main() -> None:
+    """Write both pages."""
+    (DOCS / "settings.md").write_text(render_settings())
+    (DOCS / "status.md").write_text(render_status())
+
+
+if __name__ == "__main__":
+    main()
