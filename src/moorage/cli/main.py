@@ -2,7 +2,7 @@
 
 import typer
 
-from moorage.cli import configuration, doctor, serve, tls, version
+from moorage.cli import configuration, credentials, doctor, serve, tls, version
 
 application = typer.Typer(
     name="moorage",
@@ -13,6 +13,7 @@ application = typer.Typer(
 )
 serve.register(application)
 configuration.register(application)
+credentials.register(application)
 doctor.register(application)
 tls.register(application)
 version.register(application)
