@@ -1,0 +1,28 @@
+"""One call of the distribution API, as a handler gets it: proven, with its path read."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.names import RepositoryName
+from moorage.web.context import Context
+from moorage.web.http import Request, Response
+
+
+@dataclass(slots=True)
+class Call:
+    """Everything a handler needs.
+
+    ``name`` is empty on paths that have none. ``reference`` is the last part of the path, unchecked: a tag, a
+    digest or an upload's id.
+    """
+
+    context: Context
+    request: Request
+    caller: Caller
+    registry: RegistryKey
+    name: RepositoryName
+    reference: str
+
+
+Handler = Callable[[Call], Awaitable[Response]]
