@@ -1,0 +1,92 @@
+"""What doctor finds."""
+
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pysqlite3 import dbapi2
+
+from moorage.cli import checks
+from moorage.cli.certificates import make_authority, make_server
+from moorage.cli.doctor import describe
+from moorage.config import Settings
+
+MEBIBYTE = 1024 * 1024
+
+
+def test_a_data_directory_that_is_not_there_yet_is_fine(tmp_path: Path) -> None:
+    """The first start makes it; doctor does not."""
+    finding = checks.check_data_directory(Settings(data_dir=tmp_path / "a" / "b"))
+    assert finding.status == "ok"
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_data_directory_that_cannot_be_written_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what to do."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    finding = checks.check_data_directory(Settings(data_dir=tmp_path))
+    assert finding.status == "fail"
+    assert "--data-dir" in finding.advice
+
+
+def test_a_data_directory_open_to_others_is_warned_of(tmp_path: Path) -> None:
+    """It holds keys."""
+    tmp_path.chmod(0o755)
+    assert checks.check_data_directory(Settings(data_dir=tmp_path)).status == "warn"
+
+
+@pytest.mark.parametrize(("free", "status"), [(10, "fail"), (2000, "warn"), (9000, "ok")])
+def test_free_space_is_held_against_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, status: str
+) -> None:
+    """Below it pushes are refused."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free * MEBIBYTE))
+    assert checks.check_space(Settings(data_dir=tmp_path)).status == status
+
+
+def test_an_old_sqlite_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can corrupt the database."""
+    monkeypatch.setattr(dbapi2, "sqlite_version_info", (3, 51, 2))
+    assert checks.check_sqlite(Settings()).status == "fail"
+
+
+def test_the_sqlite_in_use_is_new_enough() -> None:
+    """The dependency carries its own."""
+    assert checks.check_sqlite(Settings()).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("listen", "status"), [("127.0.0.1:1", "ok"), ("0.0.0.0:1", "warn"), ("nonsense", "fail")]
+)
+def test_other_machines_without_tls_are_warned_of(listen: str, status: str) -> None:
+    """Passwords would cross the network in the clear."""
+    assert checks.check_reach(Settings(listen=(listen,))).status == status
+
+
+@pytest.mark.parametrize(("age", "status"), [(0, "ok"), (815, "warn"), (900, "fail")])
+def test_a_certificate_is_told_by_what_is_left_of_it(tmp_path: Path, age: int, status: str) -> None:
+    """Two weeks before the end it is time."""
+    made = make_server(make_authority(), ["localhost"], datetime.now(UTC) - timedelta(days=age))
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(made.certificate_pem())
+    key.write_bytes(made.key_pem())
+    assert checks.check_tls(Settings(tls_cert=certificate, tls_key=key)).status == status
+
+
+def test_a_certificate_that_is_none_fails(tmp_path: Path) -> None:
+    """With the name of the file."""
+    file = tmp_path / "cert.pem"
+    file.write_text("nothing")
+    finding = checks.check_tls(Settings(tls_cert=file, tls_key=file))
+    assert finding.status == "fail"
+    assert str(file) in finding.text
+
+
+def test_a_finding_shows_its_advice_and_no_markup_of_its_own() -> None:
+    """A path with brackets is shown as it is."""
+    shown = describe(checks.Finding("warn", "addresses", "[::1]:5050 [red]", "Do this."))
+    assert r"\[red]" in shown
+    assert shown.endswith("\n      Do this.")
