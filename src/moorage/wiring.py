@@ -211,7 +211,6 @@ def build_app(settings: Settings) -> Application:
     routes = [
         fallback,
         Route("/v2", distribution.handle, "v2", has_subtree=True, face="v2", on_error=distribution.on_error),
-        Route("/downloads", json_api.get_download, "json", has_subtree=True),
         Route("/livez", health.live, "ops"),
         Route("/readyz", health.ready, "ops"),
         Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops"),
