@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from moorage.metadata.migrate import migrate_sqlite
 from tests.oci.driver import Registry
 

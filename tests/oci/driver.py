@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+
 from moorage.auth import tokens
 from moorage.auth.sealing import Keyring, MasterKey
 from moorage.blobs.memory import MemoryBlobStore

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.names import RepositoryName
+from moorage.services import repositories
 from moorage.web.context import Context
 from moorage.web.http import Request, Response
 
@@ -23,6 +24,17 @@ class Call:
     registry: RegistryKey
     name: RepositoryName
     reference: str
+
+    async def refuse_early(self, action: str) -> None:
+        """Refuse before the body is read: a caller who may not do this, or a repository that is missing.
+
+        The push of a trusted caller makes the repository, so there is nothing to ask. Raises what
+        ``repositories.open_repository`` raises.
+        """
+        if not self.caller.is_trusted:
+            await self.context.database.read(
+                repositories.open_repository, self.caller, self.registry, self.name, action
+            )
 
 
 Handler = Callable[[Call], Awaitable[Response]]

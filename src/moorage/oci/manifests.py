@@ -9,7 +9,7 @@ from moorage.domain.media_types import without_parameters
 from moorage.domain.names import Tag
 from moorage.metadata.images import ImageRow
 from moorage.oci.call import Call
-from moorage.services import image_batches, images, repositories
+from moorage.services import image_batches, images
 from moorage.services.images import ImageContent
 from moorage.web.http import Response
 from moorage.web.ranges import is_not_modified
@@ -66,7 +66,7 @@ async def put_manifest(call: Call) -> Response:
     digest = Digest.parse(call.reference) if ":" in call.reference else None
     parameters = _tag_parameters(call, digest)
     tags = parameters if digest else [Tag.parse(call.reference)]
-    await _refuse_early(call)
+    await call.refuse_early("ecr:PutImage")
     content = await call.request.body(MAX_MANIFEST_BYTES)
     manifest = Manifest.parse(
         content, _media_type(call), digest_algorithm=digest.algorithm if digest else "sha256"
@@ -86,14 +86,6 @@ def _tag_parameters(call: Call, digest: Digest | None) -> list[Tag]:
     if len(names) > MAX_TAG_PARAMETERS:
         raise TooManyTagParameters(limit=MAX_TAG_PARAMETERS)
     return [Tag.parse(name) for name in names]
-
-
-async def _refuse_early(call: Call) -> None:
-    """Refuse before the body is read. A trusted caller's push makes the repository, so there is nothing to ask."""
-    if not call.caller.is_trusted:
-        await call.context.database.read(
-            repositories.open_repository, call.caller, call.registry, call.name, "ecr:PutImage"
-        )
 
 
 def _media_type(call: Call) -> str | None:

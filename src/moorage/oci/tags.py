@@ -14,7 +14,7 @@ async def get_tags(call: Call) -> Response:
     tags, has_more = await call.context.database.read(
         image_lists.list_tags, call.caller, call.registry, call.name, page.after, page.size
     )
-    body = msgspec.json.encode({"name": call.name, "tags": tags})
+    body = msgspec.json.encode({"name": str(call.name), "tags": tags})
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if has_more:
         headers.append(next_link(f"/v2/{call.name}/tags/list", [("last", tags[-1]), ("n", str(page.size))]))

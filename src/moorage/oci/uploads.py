@@ -59,6 +59,7 @@ async def _mount(call: Call, digest: Digest, source: str | None) -> bool:
 
 
 async def _receive_whole(call: Call, digest: Digest) -> Response:
+    await call.refuse_early("ecr:InitiateLayerUpload")
     await call.context.uploads.receive_whole(
         call.caller,
         call.registry,
