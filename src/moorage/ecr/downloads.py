@@ -1,0 +1,107 @@
+"""Download URLs: what GetDownloadUrlForLayer gives out, and the route that they lead to.
+
+    <proxy endpoint>/downloads/<digest>?token=<sealed claims>
+
+The token stands in the query, because access logs, ours included, keep paths. It opens one blob of one
+repository, for reading, for an hour, and only as long as the access key that asked for it would be let in.
+"""
+
+from typing import Final
+
+from moorage.auth import tokens
+from moorage.auth.tokens import DownloadClaims
+from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.digest import Digest
+from moorage.domain.errors import (
+    AccessDenied,
+    AuthenticationError,
+    BlobDamaged,
+    CredentialsUnknown,
+    DigestInvalid,
+    MalformedQuery,
+    NotFound,
+    RegistryError,
+    Unavailable,
+)
+from moorage.domain.names import RegistryId, RepositoryName
+from moorage.metadata.layers import LayerRow
+from moorage.services import accounts, layers
+from moorage.web.asgi import plain
+from moorage.web.blob_response import blob_response
+from moorage.web.context import Context
+from moorage.web.http import Request, Response, find_parameter
+
+PATH: Final = "/downloads/"
+
+#: For the access log, beside the names of the API's operations.
+OPERATION: Final = "DownloadLayer"
+
+# What is wrong with a token is nobody's business who holds a wrong one.
+_REFUSED: Final = (403, "This download URL is not valid, or not any more. Ask for another one.\n")
+_REFUSALS: Final[dict[type[RegistryError], tuple[int, str]]] = {
+    AuthenticationError: _REFUSED,
+    AccessDenied: _REFUSED,
+    DigestInvalid: _REFUSED,
+    MalformedQuery: _REFUSED,
+    NotFound: (404, "The layer does not exist any more.\n"),
+    BlobDamaged: (500, "The stored layer is damaged. Pushing it again repairs it.\n"),
+    Unavailable: (503, "The layer cannot be served now. Try again later.\n"),
+}
+
+
+def download_url(context: Context, registry: RegistryKey, claims: DownloadClaims) -> str:
+    """The URL that these claims are sealed into."""
+    token = tokens.issue_download_token(context.keyring, claims)
+    return f"{context.hosts.proxy_endpoint(registry)}{PATH}{claims.digest}?token={token}"
+
+
+async def get_download(context: Context, request: Request) -> Response:
+    """Answer GET and HEAD of a download URL, with ``Range``."""
+    if request.method not in {"GET", "HEAD"}:
+        response = plain(405, "A download URL takes GET and HEAD.\n")
+        response.headers.append((b"allow", b"GET, HEAD"))
+        return response
+    try:
+        layer, digest = await _open_layer(context, request)
+        response = await blob_response(request, context.downloads, layer, digest)
+    except RegistryError as error:
+        response = _refuse(error)
+    response.operation = OPERATION
+    return response
+
+
+async def _open_layer(context: Context, request: Request) -> tuple[LayerRow, str]:
+    """The layer behind a URL. Raises ``CredentialsUnknown`` and its kin, ``NotFound``, ``Unavailable``."""
+    token = find_parameter(request.query(), "token")
+    if token is None:
+        raise CredentialsUnknown
+    claims = tokens.read_download_token(context.keyring, token, request.facts.received_at)
+    if request.path != PATH + claims.digest:
+        raise CredentialsUnknown
+    account = RegistryId(claims.registry_id)
+    caller = Caller(
+        account,
+        accounts.root_arn(account),
+        claims.access_key_id,
+        claims.region,
+        request.facts,
+        is_trusted=context.settings.dev,
+    )
+    found = await context.database.read(
+        layers.get_layer,
+        caller,
+        RegistryKey(account, claims.region),
+        RepositoryName(claims.repository_name),
+        Digest.parse(claims.digest),
+    )
+    return found, claims.digest
+
+
+def _refuse(error: RegistryError) -> Response:
+    """Raises the error again when it is none that a download can meet."""
+    for ancestor in type(error).__mro__:
+        if ancestor in _REFUSALS:
+            response = plain(*_REFUSALS[ancestor])
+            response.error_code = type(error).__name__
+            return response
+    raise error
