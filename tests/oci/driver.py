@@ -19,7 +19,7 @@ from moorage.domain.caller import Caller, RegistryKey, RequestFacts
 from moorage.domain.digest import Digest
 from moorage.domain.media_types import OCI_INDEX, OCI_MANIFEST
 from moorage.domain.names import RegistryId, RepositoryName
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.sqlite import SqliteDatabase, microseconds
 from moorage.oci.face import DistributionApi
 from moorage.rules.tag_mutability import TagMutability
 from moorage.services import accounts, repositories
@@ -191,7 +191,7 @@ class Registry:
 
     def authorization(self, account: str = ACCOUNT, *, lifetime: int = HOUR, key_id: str = "") -> str:
         """The header of a client that logged in as the root of an account."""
-        now = self.caller().request.received_at or _now()
+        now = microseconds()
         claims = tokens.RegistryTokenClaims(
             account, f"arn:aws:iam::{account}:root", key_id or f"AKIA{account}", REGION, now, now + lifetime
         )
@@ -297,8 +297,3 @@ async def _reply(response: Response, method: str) -> Reply:
 
 async def _gather(pieces: AsyncIterator[bytes]) -> bytes:
     return b"".join([piece async for piece in pieces])
-
-
-def _now() -> int:
-    facts = read_facts({"headers": [], "scheme": "http"}, "v2")
-    return facts.received_at

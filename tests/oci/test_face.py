@@ -1,5 +1,6 @@
 """Who may come in, and where paths lead."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -103,8 +104,6 @@ def test_garbage_is_not_a_token(registry: Registry, authorization: str) -> None:
 
 def test_another_user_name_is_refused(registry: Registry) -> None:
     """Threat 14: the user is AWS, whoever it is."""
-    import base64
-
     encoded = registry.authorization().removeprefix("Basic ")
     swapped = base64.b64decode(encoded).replace(b"AWS:", b"root:")
     header = "Basic " + base64.b64encode(swapped).decode()
@@ -259,12 +258,12 @@ def test_other_methods_are_405_with_allow(registry: Registry, method: str, path:
         "",
     ],
 )
-@every_route
-def test_a_name_not_of_the_form_is_refused(registry: Registry, name: str, route: Route) -> None:
+def test_a_name_not_of_the_form_is_refused(registry: Registry, name: str) -> None:
     """C1, threats 19 and 21: NAME_INVALID, wherever there is a name."""
-    if "<name>" in route.shape:
-        target = target_of(route).replace("team/app", name)
-        assert registry.send(route.method, target, Body([b"x"])).outcome == (400, "NAME_INVALID")
+    for route in ROUTES:
+        if "<name>" in route.shape:
+            target = target_of(route).replace("team/app", name)
+            assert registry.send(route.method, target, Body([b"x"])).outcome == (400, "NAME_INVALID")
 
 
 @pytest.mark.parametrize("name", ["ab", "a.b", "a__b", "a---b", "a/b/c", "a" * 256, "0/1"])

@@ -1,6 +1,7 @@
 """Pushing blobs (OCI distribution-spec, "Pushing Blobs")."""
 
 import asyncio
+import gzip
 
 import pytest
 
@@ -328,6 +329,14 @@ def test_a_missing_repository_is_told_before_the_body_is_read(
         "The repository with name 'missing' does not exist in the registry with id '000000000000'",
     )
     assert not body.was_read
+
+
+def test_a_content_encoding_is_never_undone(registry: Registry) -> None:
+    """Threat 40: what was sent is what is stored."""
+    squeezed = gzip.compress(BLOB)
+    target = f"/v2/team/app/blobs/uploads/?digest={sha256(squeezed)}"
+    reply = registry.send("POST", target, squeezed, content_encoding="gzip")
+    assert registry.send("GET", reply.headers["location"]).body == squeezed
 
 
 # --- Mounts --------------------------------------------------------------------------------------------------
