@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from moorage.metadata.sqlite import connect
+from moorage.metadata.sqlite import connect, open_write_lock, write_turn
 
 _SCRIPTS = Path(__file__).with_name("migrations")
 
@@ -43,20 +43,26 @@ def newest_revision() -> str | None:
 
 
 def migrate_sqlite(path: Path) -> None:
-    """Create or upgrade the database file.
+    """Create or upgrade the database file, all of it in one transaction: a crash leaves the old schema or the new.
 
     Raises ``DatabaseTooNew``, ``NoRoomForBackup``, ``SqliteTooOld``.
     """
+    lock = open_write_lock(path)
     engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current == newest_revision():
-            return
-        if current is not None:
-            _refuse_unknown(current)
-            _back_up(connection.connection.driver_connection, path, current)
-        command.upgrade(configuration(connection), "head")
-        connection.commit()
+    try:
+        with write_turn(lock), engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current == newest_revision():
+                return
+            if current is not None:
+                _refuse_unknown(current)
+                _back_up(connection.connection.driver_connection, path, current)
+            # Neither the driver nor Alembic begins a transaction for SQLite's DDL of its own accord.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            command.upgrade(configuration(connection), "head")
+            connection.commit()
+    finally:
+        os.close(lock)
 
 
 def _refuse_unknown(revision: str) -> None:
@@ -66,12 +72,22 @@ def _refuse_unknown(revision: str) -> None:
 
 
 def _back_up(connection: Any, path: Path, revision: str) -> None:
-    """Copy the database beside itself before it is changed, synced."""
+    """Copy the database beside itself before it is changed. The copy gets its name when all of it is synced."""
     backup = path.with_name(f"{path.name}.before-{revision}.backup")
     if shutil.disk_usage(path.parent).free < 2 * path.stat().st_size:
         raise NoRoomForBackup(f"a migration needs {2 * path.stat().st_size} free bytes in {path.parent}")
-    backup.unlink(missing_ok=True)
-    connection.execute("VACUUM INTO ?", (str(backup),))
-    backup.chmod(0o600)
-    with backup.open("rb") as file:
-        os.fsync(file.fileno())
+    unfinished = backup.with_name(f"{backup.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    connection.execute("VACUUM INTO ?", (str(unfinished),))
+    unfinished.chmod(0o600)
+    _sync(unfinished)
+    unfinished.rename(backup)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

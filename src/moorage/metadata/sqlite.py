@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pysqlite3
+import structlog
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from moorage.config import Settings
@@ -36,6 +37,16 @@ MAX_GROUP = 64
 #: Size of the write-ahead log that starts a checkpoint, in bytes.
 CHECKPOINT_BYTES = 8 * 1024 * 1024
 
+#: Seconds that SQLite waits for a lock of its own; ours comes first, so only other programs can hold it.
+BUSY_SECONDS = 10
+
+_STATEMENT_ERRORS = (
+    pysqlite3.IntegrityError,
+    pysqlite3.ProgrammingError,
+    pysqlite3.DataError,
+    pysqlite3.NotSupportedError,
+)
+_log = structlog.get_logger()
 _DIALECT = sqlite_dialect(paramstyle="named")
 
 Answer = TypeVar("Answer")
@@ -57,11 +68,26 @@ def connect(path: Path) -> Any:
             f"SQLite {pysqlite3.sqlite_version} can corrupt the database; 3.51.3 is the oldest allowed"
         )
     connection = pysqlite3.connect(
-        str(path), isolation_level=None, check_same_thread=False, timeout=10, cached_statements=512
+        str(path), isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=512
     )
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=0"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+@contextmanager
+def write_turn(lock: int) -> Iterator[None]:
+    """Hold the lock between processes; the kernel queues those that wait for it."""
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def open_write_lock(path: Path) -> int:
+    """A descriptor of the lock that goes with a database file, made unless it is there."""
+    return os.open(path.with_name("write.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 class _Write:
@@ -81,6 +107,17 @@ class _Write:
         else:
             self.future.set_exception(self.refusal)
 
+    def fail(self, error: BaseException) -> None:
+        """Nothing of the group was committed; each caller gets an exception of its own to add its frames to."""
+        if self.future.done():
+            return
+        if isinstance(error, (pysqlite3.Error, OSError, MemoryError)):
+            failure = _unavailable(error)
+            failure.__cause__ = error
+            self.future.set_exception(failure)
+        else:
+            self.future.set_exception(error)
+
 
 class SqliteDatabase:
     """The ``Database`` on one SQLite file, shared by any number of processes of one machine."""
@@ -93,8 +130,11 @@ class SqliteDatabase:
         self._reader = connect(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = connect(path)
-        self._lock = os.open(path.with_name("write.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = open_write_lock(path)
+        self._checkpoint_at = CHECKPOINT_BYTES
         self._reading = threading.Lock()
+        self._entering = threading.Lock()
+        self._is_closed = False
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve_writes, name="metadata-writer", daemon=True)
         self._thread.start()
@@ -112,9 +152,10 @@ class SqliteDatabase:
     ) -> Result:
         """``read`` for code outside an event loop."""
         with self._reading, _driver_errors():
+            self._refuse_when_closed()
             self._reader.execute("BEGIN")
             try:
-                return use_case(self._transaction(self._reader), *args, **kwargs)
+                return use_case(self._transaction(self._reader, self._manifests), *args, **kwargs)
             finally:
                 self._reader.execute("COMMIT")
 
@@ -136,73 +177,93 @@ class SqliteDatabase:
         future: Future[Answer] = Future()
         # Once queued a use case runs whatever its caller does; this keeps a cancellation from tearing the future.
         future.set_running_or_notify_cancel()
-        self._queue.put(_Write(call, future))
+        with self._entering:
+            self._refuse_when_closed()
+            self._queue.put(_Write(call, future))
         return future
 
     def _serve_writes(self) -> None:
-        while (write := self._queue.get()) is not None:
-            group = [write, *self._waiting()]
-            try:
-                self._commit([one for one in group if one is not None])
-            except BaseException as error:  # noqa: BLE001 - the callers must hear of it, whatever it is
-                for one in group:
-                    if one is not None and not one.future.done():
-                        one.refusal = error
-            for one in group:
-                if one is None:
-                    return
-                one.resolve()
+        while group := self._next_group():
+            self._serve(group)
 
-    def _waiting(self) -> Iterator[_Write | None]:
-        for _ in range(MAX_GROUP - 1):
-            try:
-                yield self._queue.get_nowait()
-            except queue.Empty:
-                return
+    def _next_group(self) -> list[_Write]:
+        """Those that wait, at least one; none when the database is closed and all are served."""
+        group: list[_Write] = []
+        write = self._queue.get()
+        while write is not None:
+            group.append(write)
+            if len(group) == MAX_GROUP or self._queue.empty():
+                return group
+            write = self._queue.get()
+        if group:
+            self._queue.put(None)
+        return group
+
+    def _serve(self, group: list[_Write]) -> None:
+        try:
+            with write_turn(self._lock):
+                self._commit(group)
+                for write in group:
+                    write.resolve()
+                self._checkpoint_if_due()
+        except BaseException as error:  # noqa: BLE001 - the callers must hear of it, whatever it is
+            for write in group:
+                write.fail(error)
 
     def _commit(self, group: list[_Write]) -> None:
-        with self._turn(), _driver_errors():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                for write in group:
-                    self._run(write)
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
-            self._checkpoint_if_due()
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            for write in group:
+                self._run(write)
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
 
     def _run(self, write: _Write) -> None:
         """Run one use case of a group; its refusal undoes its own changes alone."""
         self._writer.execute("SAVEPOINT use_case")
         try:
-            write.outcome = write.call(self._transaction(self._writer))
-        except pysqlite3.OperationalError:
-            raise  # The disk or the database is in trouble: nothing of this group may be committed.
-        except BaseException as refusal:  # noqa: BLE001 - whatever it is belongs to its caller
+            # What a transaction reads may yet be rolled back, and then its ids be given to others: it keeps nothing.
+            write.outcome = write.call(self._transaction(self._writer, ManifestCache(limit=0)))
+        except BaseException as refusal:
+            # With the disk or the database in trouble nothing of this group may be committed.
+            if _is_trouble(refusal) or not self._writer.in_transaction:
+                raise
             self._writer.execute("ROLLBACK TO use_case")
             write.refusal = refusal
         self._writer.execute("RELEASE use_case")
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Hold the lock between processes; the kernel queues those that wait for it."""
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-
     def _checkpoint_if_due(self) -> None:
-        """Copy the log into the database when it has grown; a reader in the way puts it off, never us."""
-        if self._wal.stat().st_size > CHECKPOINT_BYTES:
-            self._writer.execute("PRAGMA busy_timeout = 50")
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._writer.execute("PRAGMA busy_timeout = 10000")
+        """Copy the log into the database when it has grown; a reader in the way puts it off, never us.
 
-    def _transaction(self, connection: Any) -> Transaction:
-        return Transaction(connection, _DIALECT, self._settings, self._manifests, self._clock())
+        What was answered is committed, so a failure is only told; the log keeps everything until it works.
+        """
+        try:
+            size = self._wal.stat().st_size
+            self._checkpoint_at = min(self._checkpoint_at, size + CHECKPOINT_BYTES)
+            if size >= self._checkpoint_at:
+                is_cut = self._checkpoint()
+                self._checkpoint_at = CHECKPOINT_BYTES if is_cut else size + CHECKPOINT_BYTES
+        except (pysqlite3.Error, OSError) as error:
+            _log.warning("checkpoint_failed", error=str(error))
+
+    def _checkpoint(self) -> bool:
+        """Try for a moment; returns whether the log was emptied."""
+        self._writer.execute("PRAGMA busy_timeout = 50")
+        try:
+            is_busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        return not is_busy
+
+    def _transaction(self, connection: Any, manifests: ManifestCache) -> Transaction:
+        return Transaction(connection, _DIALECT, self._settings, manifests, self._clock())
+
+    def _refuse_when_closed(self) -> None:
+        if self._is_closed:
+            raise Unavailable(what="the metadata database: it is closed")
 
     # --- Care ------------------------------------------------------------------------------------------------
 
@@ -215,11 +276,17 @@ class SqliteDatabase:
         self._writer.execute("PRAGMA user_version = 1")
 
     def close(self) -> None:
-        """See ``Database.close``."""
-        self._queue.put(None)
+        """See ``Database.close``. Whoever comes later gets ``Unavailable``."""
+        with self._entering:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._queue.put(None)
         self._thread.join()
-        self._reader.close()
-        self._writer.close()
+        # The last connection to a database copies the log as it closes, which is for the lock's holder to do.
+        with self._reading, write_turn(self._lock):
+            self._reader.close()
+            self._writer.close()
         os.close(self._lock)
 
 
@@ -227,5 +294,16 @@ class SqliteDatabase:
 def _driver_errors() -> Iterator[None]:
     try:
         yield
-    except pysqlite3.OperationalError as error:
-        raise Unavailable(what=f"the metadata database: {error}") from error
+    except pysqlite3.DatabaseError as error:
+        if not _is_trouble(error):
+            raise
+        raise _unavailable(error) from error
+
+
+def _is_trouble(error: BaseException) -> bool:
+    """Whether it is the disk or the database that failed, and not the statement that was wrong."""
+    return isinstance(error, pysqlite3.DatabaseError) and not isinstance(error, _STATEMENT_ERRORS)
+
+
+def _unavailable(error: BaseException) -> Unavailable:
+    return Unavailable(what=f"the metadata database: {error}")

@@ -1,4 +1,4 @@
-"""How Alembic runs the migrations: on the connection that it is handed."""
+"""How Alembic runs the migrations: on the connection that it is handed, inside the transaction open on it."""
 
 from alembic import context
 
@@ -8,7 +8,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=False,
-    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,212 @@
+"""Migrations: a database is at the old revision or at the new one, never in between."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pysqlite3
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from moorage.metadata import migrate
+from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup, migrate_sqlite, newest_revision
+from moorage.metadata.sqlite import connect
+from moorage.metadata.tables import metadata
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where there is no database yet."""
+    return tmp_path / "metadata.db"
+
+
+def engine_of(path: Path) -> Engine:
+    """SQLAlchemy on the same driver as Moorage."""
+    return create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
+
+
+def revision(path: Path) -> str | None:
+    """The revision that the database says it is at."""
+    with engine_of(path).connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def set_revision(path: Path, to: str) -> None:
+    """Pretend that another version wrote the database."""
+    connection = connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = ?", (to,))
+    connection.close()
+
+
+def normalize(sql: str) -> str:
+    """A statement without differences that mean nothing: white space, and the order of constraints."""
+    flat = re.sub(r"\s+", " ", sql).replace(" )", ")").replace("( ", "(").removesuffix(")")
+    first, *constraints = flat.split(", CONSTRAINT")
+    return ", CONSTRAINT".join([first, *sorted(constraints)])
+
+
+def schema(path: Path) -> set[str]:
+    """The statements that the schema is made of, but for Alembic's own table."""
+    connection = connect(path)
+    rows = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name != 'alembic_version'"
+    ).fetchall()
+    connection.close()
+    return {normalize(sql) for (sql,) in rows}
+
+
+def test_a_fresh_database_is_at_the_newest_revision(path: Path) -> None:
+    """Nothing but the file's place is needed."""
+    migrate_sqlite(path)
+    assert revision(path) == newest_revision()
+
+
+def test_migrating_again_changes_nothing(path: Path) -> None:
+    """Every start migrates; most have nothing to do."""
+    migrate_sqlite(path)
+    before = path.read_bytes()
+    migrate_sqlite(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.glob("*backup*")] == []
+
+
+def test_migrations_make_the_tables_that_the_code_knows(path: Path) -> None:
+    """Alembic finds no difference between the migrated database and ``tables.py``."""
+    migrate_sqlite(path)
+    with engine_of(path).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_migrations_make_the_very_schema_of_the_code(path: Path) -> None:
+    """Partial indexes, defaults and AUTOINCREMENT too, which Alembic does not compare."""
+    migrate_sqlite(path)
+    with engine_of(path.with_name("direct.db")).begin() as connection:
+        metadata.create_all(connection)
+    assert schema(path) == schema(path.with_name("direct.db"))
+
+
+def test_a_newer_database_is_refused_untouched(path: Path) -> None:
+    """Going back to an older version must not damage what the newer one wrote."""
+    migrate_sqlite(path)
+    set_revision(path, "9999")
+    before = path.read_bytes()
+    with pytest.raises(DatabaseTooNew, match="9999"):
+        migrate_sqlite(path)
+    assert path.read_bytes() == before
+
+
+@pytest.fixture
+def next_version(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A database of this version with one row, and a next version that adds two tables."""
+    migrate_sqlite(path)
+    connection = connect(path)
+    connection.execute("INSERT INTO account VALUES ('000000000000', 1, 1)")
+    connection.close()
+    scripts = tmp_path / "migrations"
+    (scripts / "versions").mkdir(parents=True)
+    for name in ("env.py", "versions/0001_core_tables.py"):
+        (scripts / name).write_text((migrate._SCRIPTS / name).read_text())
+    (scripts / "versions/next.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision = 'next', '0001'\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE one (id INTEGER PRIMARY KEY)')\n"
+        "    op.execute('CREATE TABLE two (id INTEGER PRIMARY KEY)')\n"
+    )
+    monkeypatch.setattr(migrate, "_SCRIPTS", scripts)
+    yield path
+    sys.modules.pop("next", None)
+
+
+def backup_of(path: Path) -> Path:
+    """Where the copy of a database at this version's revision lies."""
+    return path.with_name("metadata.db.before-0001.backup")
+
+
+def test_an_upgrade_keeps_a_copy_of_the_database(next_version: Path) -> None:
+    """The copy is complete, at the old revision, and for its owner only."""
+    migrate_sqlite(next_version)
+    assert revision(next_version) == "next"
+    backup = backup_of(next_version)
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert revision(backup) == "0001"
+    connection = connect(backup)
+    assert connection.execute("SELECT id FROM account").fetchall() == [("000000000000",)]
+    connection.close()
+
+
+def test_an_upgrade_without_room_for_the_copy_is_refused(
+    next_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better not to start than to change what cannot be brought back."""
+    usage = type("Usage", (), {"free": 1})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(NoRoomForBackup):
+        migrate_sqlite(next_version)
+    assert revision(next_version) == "0001"
+
+
+def test_a_copy_that_failed_is_no_copy(next_version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy is called one only when all of it is on the disk; an earlier one stays until then."""
+    backup_of(next_version).write_bytes(b"an earlier copy")
+
+    def fail(_: int) -> None:
+        raise OSError("the disk went away")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="went away"):
+        migrate_sqlite(next_version)
+    assert backup_of(next_version).read_bytes() == b"an earlier copy"
+
+
+def killed_at(statement: int, path: Path) -> bool:
+    """Migrate in a child process that is killed before its n-th statement; False when it got to the end."""
+    child = os.fork()
+    if child == 0:
+        seen = 0
+
+        def count(*_: Any) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == statement:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        event.listen(Engine, "before_cursor_execute", count)
+        try:
+            migrate_sqlite(path)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def test_a_kill_while_the_database_is_made_leaves_nothing_in_the_way(tmp_path: Path) -> None:
+    """Wherever the kill falls, there is no schema or all of it, and the next start completes it."""
+    statement, was_killed = 1, True
+    while was_killed:
+        path = tmp_path / f"{statement}.db"
+        was_killed = killed_at(statement, path)
+        tables = {sql for sql in schema(path) if sql.startswith("CREATE TABLE")}
+        assert len(tables) in {0, len(metadata.tables) + 1}  # and sqlite_sequence
+        migrate_sqlite(path)
+        assert revision(path) == newest_revision()
+        statement += 7
+    assert statement > 30
+
+
+def test_a_kill_while_upgrading_leaves_the_old_revision(next_version: Path) -> None:
+    """An upgrade that was cut off is as if it had not begun, and the next start does it."""
+    statement = 1
+    while killed_at(statement, next_version):
+        tables = {sql for sql in schema(next_version) if " one " in sql or " two " in sql}
+        assert (len(tables), revision(next_version)) in {(0, "0001"), (2, "next")}
+        statement += 1
+    assert revision(next_version) == "next"
+    assert statement > 3

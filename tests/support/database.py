@@ -1,0 +1,72 @@
+"""A migrated SQLite database for each test, at the price of copying a file."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from moorage.config import Settings
+from moorage.metadata.migrate import migrate_sqlite
+from moorage.metadata.sqlite import SqliteDatabase, microseconds
+
+#: Noon of a day in 2026, in microseconds: where the clocks of tests begin.
+START = 1_780_000_000_000_000
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+
+
+class Clock:
+    """A clock that stands until it is told to go on."""
+
+    def __init__(self, now: int = START) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        """Microseconds since the epoch."""
+        return self.now
+
+    def advance(self, *, hours: int = 0, seconds: int = 0) -> None:
+        """Let time pass."""
+        self.now += hours * HOUR + seconds * SECOND
+
+
+@cache
+def _template() -> bytes:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "metadata.db"
+        migrate_sqlite(path)
+        return path.read_bytes()
+
+
+def fresh_file(directory: Path) -> Path:
+    """A new, empty database file of the present schema."""
+    path = directory / "metadata.db"
+    path.write_bytes(_template())
+    return path
+
+
+def fresh_database(
+    directory: Path, *, clock: Callable[[], int] = microseconds, **settings: Any
+) -> SqliteDatabase:
+    """A database on a new file in ``directory``; ``settings`` are those of ``Settings``. The caller closes it.
+
+    Commits are not synced: tests of what survives a power cut open ``SqliteDatabase`` on ``fresh_file`` instead.
+    """
+    database = SqliteDatabase(fresh_file(directory), Settings(data_dir=directory, **settings), clock=clock)
+    database._writer.execute("PRAGMA synchronous = OFF")
+    return database
+
+
+@contextmanager
+def temporary_database(*, clock: Callable[[], int] = microseconds, **settings: Any) -> Iterator[SqliteDatabase]:
+    """``fresh_database`` in a directory of its own, both gone at the end."""
+    directory = Path(tempfile.mkdtemp())
+    database = fresh_database(directory, clock=clock, **settings)
+    try:
+        yield database
+    finally:
+        database.close()
+        shutil.rmtree(directory)
