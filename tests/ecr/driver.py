@@ -23,8 +23,10 @@ from moorage.blobs.memory import MemoryBlobStore
 from moorage.config import Settings
 from moorage.domain.caller import RegistryKey, RequestFacts
 from moorage.domain.names import RegistryId
-from moorage.ecr.contract import TARGET_PREFIX
+from moorage.ecr.contract import EXCEPTIONS, OPERATIONS, SHAPES, TARGET_PREFIX
 from moorage.ecr.face import JsonApi
+from moorage.ecr.shapes import Operation
+from moorage.ecr.validation import validate
 from moorage.metadata import images, layers, repositories, tags
 from moorage.metadata.images import ImageRow
 from moorage.metadata.sqlite import SqliteDatabase
@@ -58,6 +60,14 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+
+#: Errors that every operation may answer with and none declares.
+UNDECLARED = (
+    "AccessDeniedException",
+    "NotImplementedException",
+    "SerializationException",
+    "UnrecognizedClientException",
+)
 
 
 @dataclass(frozen=True)
@@ -234,9 +244,10 @@ class Driver:
         return Sent(request.method, f"/?{parts.query}" if parts.query else "/", headers, body)
 
     def call(self, operation: str, /, *, key: Key = KEY, region: str = REGION, **given: Any) -> Answer:
-        """A call with this input, whatever comes of it."""
-        body = json.dumps(given).encode()
-        return self.send(self.sign(operation, body, key=key, region=region))
+        """A call with this input, whatever comes of it, held against the contract."""
+        answer = self.send(self.sign(operation, json.dumps(given).encode(), key=key, region=region))
+        check_answer(operation, answer)
+        return answer
 
     def ok(self, operation: str, /, **given: Any) -> dict[str, Any]:
         """The output of a call that must succeed."""
@@ -304,6 +315,26 @@ class Driver:
         self.database.write_now(_place_image, repository, digest, content, size)
         for tag in tags:
             self.database.write_now(_place_tag, repository, digest, tag)
+
+
+def check_answer(operation: str, answer: Answer) -> None:
+    """An output has members of the contract only, each of its type; an error is one that the operation declares."""
+    declared = OPERATIONS[operation]
+    assert answer.operation == operation
+    assert answer.headers["content-type"] == "application/x-amz-json-1.1"
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert len(answer.headers["x-amzn-requestid"]) == 36
+    if answer.status == 200:
+        # An empty list is a truthful answer, also where a request must not send one.
+        given = {name: value for name, value in answer.json.items() if value != []}
+        assert validate(Operation(operation, declared.output, "", ()), given) == given
+        assert answer.json.keys() <= SHAPES[declared.output].members.keys()
+        assert not answer.error_code
+        return
+    members = {"__type", *EXCEPTIONS.get(answer.code, ("message",))}
+    assert answer.code in {*declared.errors, *UNDECLARED}, answer.body
+    assert {"__type", "message"} <= answer.json.keys() <= members
+    assert answer.error_code == answer.code
 
 
 def _place_layer(tx: Transaction, repository: str, digest: str, size: int, media_type: str | None) -> None:

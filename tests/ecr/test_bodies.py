@@ -1,0 +1,93 @@
+"""The memory that bodies may take at once."""
+
+import asyncio
+
+from moorage.ecr.bodies import SMALL, BodyBudget
+
+LARGE = SMALL + 1
+
+
+async def enter(budget: BodyBudget, size: int, log: list[int], leave: asyncio.Event) -> None:
+    """Take room, note it, and keep it until told to leave."""
+    async with budget.hold(size):
+        log.append(size)
+        await leave.wait()
+
+
+async def turns(count: int = 5) -> None:
+    """Let every other task run on."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_small_bodies_never_wait() -> None:
+    """A small body needs no room."""
+
+    async def scene() -> list[int]:
+        budget, log, leave = BodyBudget(0), list[int](), asyncio.Event()
+        leave.set()
+        await enter(budget, SMALL, log, leave)
+        return log
+
+    assert asyncio.run(scene()) == [SMALL]
+
+
+def test_large_bodies_wait_in_line() -> None:
+    """Who finds no room waits, and nobody overtakes, not even with a body that would fit."""
+
+    async def scene() -> list[list[int]]:
+        budget, log = BodyBudget(2 * LARGE), list[int]()
+        first, others = asyncio.Event(), asyncio.Event()
+        tasks = [asyncio.create_task(enter(budget, LARGE, log, first))]
+        await turns()
+        tasks += [asyncio.create_task(enter(budget, size, log, others)) for size in (2 * LARGE, LARGE)]
+        await turns()
+        seen = [list(log)]
+        first.set()
+        await turns()
+        seen.append(list(log))
+        others.set()
+        await asyncio.gather(*tasks)
+        return [*seen, log]
+
+    assert asyncio.run(scene()) == [[LARGE], [LARGE, 2 * LARGE], [LARGE, 2 * LARGE, LARGE]]
+
+
+def test_who_gives_up_waiting_makes_way() -> None:
+    """A client that goes away while it waits holds nobody up and takes no room with it."""
+
+    async def scene() -> list[int]:
+        budget, log, leave = BodyBudget(2 * LARGE), list[int](), asyncio.Event()
+        holder = asyncio.create_task(enter(budget, LARGE, log, leave))
+        await turns()
+        waiting = asyncio.create_task(enter(budget, 2 * LARGE, log, leave))
+        behind = asyncio.create_task(enter(budget, LARGE, log, leave))
+        await turns()
+        waiting.cancel()
+        await turns()
+        seen = list(log)
+        leave.set()
+        await asyncio.gather(holder, behind)
+        async with asyncio.timeout(5), budget.hold(2 * LARGE):
+            return seen
+
+    assert asyncio.run(scene()) == [LARGE, LARGE]
+
+
+def test_who_gives_up_in_its_very_turn_gives_the_room_back() -> None:
+    """Room that was handed to a task that is cancelled at once is not lost."""
+
+    async def scene() -> bool:
+        budget, log, leave = BodyBudget(LARGE), list[int](), asyncio.Event()
+        holder = asyncio.create_task(enter(budget, LARGE, log, leave))
+        await turns()
+        waiting = asyncio.create_task(enter(budget, LARGE, log, asyncio.Event()))
+        await turns()
+        leave.set()
+        await holder
+        waiting.cancel()
+        await turns()
+        async with asyncio.timeout(5), budget.hold(LARGE):
+            return waiting.cancelled()
+
+    assert asyncio.run(scene())
