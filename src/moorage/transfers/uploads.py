@@ -298,7 +298,9 @@ class Uploads:
             return await self._database.write(
                 uploads.add_segment, turn, WrittenSegment(segment.location, segment.length, digest.hex)
             )
-        except BaseException:
+        except Unavailable:
+            raise  # Perhaps committed all the same, as after a cancellation: what has no row is left to the sweep.
+        except RegistryError:
             self._discard([segment.location])
             raise
 
