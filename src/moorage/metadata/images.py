@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, func, literal_column, or_, select
 
 from moorage.metadata.queries import Query, Statement
 from moorage.metadata.tables import image, image_reference, manifest, tag
@@ -67,10 +67,14 @@ _BY_TAG = Query(
 )
 
 
+#: Written into the statement: a partial index is of no use to a condition whose value is not known beforehand.
+_NONE: ColumnElement[int] = literal_column("0", Integer)
+
+
 def _with_status(statement: Select[tuple[object, ...]], status: TagStatus) -> Select[tuple[object, ...]]:
     if status == "TAGGED":
-        return statement.where(image.c.tag_count > 0)
-    return statement.where(image.c.tag_count == 0) if status == "UNTAGGED" else statement
+        return statement.where(image.c.tag_count > _NONE)
+    return statement.where(image.c.tag_count == _NONE) if status == "UNTAGGED" else statement
 
 
 _PAGES = {
@@ -99,7 +103,8 @@ _TAG_PAGES = {
                 and_(image.c.id == bindparam("after_image"), bindparam("after_tag") < _TAG_ID),
             ),
         )
-        .order_by(image.c.id, _TAG_ID)
+        # An untagged image has one row, so it does not matter where a database sorts NULL.
+        .order_by(image.c.id, tag.c.id)
         .limit(bindparam("limit")),
         ImageTagRow._make,
     )
@@ -169,7 +174,7 @@ _INDEXES_OF = Query(
         image_reference.c.kind == "image",
         image.c.deleted_at.is_(None),
     )
-    .order_by(image.c.digest)
+    .order_by(image_reference.c.image_id)
     .limit(20),
     lambda row: str(row[0]),
 )
@@ -289,7 +294,7 @@ def record_pull(tx: Transaction, image_id: int, pulled_at: int) -> None:
 
 
 def list_indexes_of(tx: Transaction, repository_id: int, digest: str) -> list[str]:
-    """Digests of the live indexes that need this image, the first few."""
+    """Digests of the live indexes that need this image, the oldest few."""
     return tx.all(_INDEXES_OF, repository_id=repository_id, digest=digest)
 
 

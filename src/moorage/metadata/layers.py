@@ -35,22 +35,27 @@ _FIND = Query(
     .where(layer.c.repository_id == bindparam("repository_id"), layer.c.digest == bindparam("digest")),
     LayerRow._make,
 )
-#: Names of live repositories of one registry that hold a digest, newest first; a bounded look.
+#: Names of live repositories of one registry that hold a digest; what other registries hold costs nothing here.
 _HOLDERS = Query(
     select(repository.c.name)
-    .join(layer, layer.c.repository_id == repository.c.id)
-    .join(registry, registry.c.id == repository.c.registry_id)
+    .select_from(registry)
+    .join(layer, layer.c.registry_id == registry.c.id)
+    .join(repository, repository.c.id == layer.c.repository_id)
     .where(
         layer.c.digest == bindparam("digest"),
         registry.c.account_id == bindparam("registry_id"),
         registry.c.region == bindparam("region"),
         repository.c.deleted_at.is_(None),
     )
+    .order_by(layer.c.id.desc())
     .limit(bindparam("limit")),
     lambda row: str(row[0]),
 )
 _ADD = Statement(
     layer.insert().values(
+        registry_id=select(repository.c.registry_id)
+        .where(repository.c.id == bindparam("repository_id"))
+        .scalar_subquery(),
         repository_id=bindparam("repository_id"),
         digest=bindparam("digest"),
         blob_id=bindparam("blob_id"),
@@ -94,7 +99,7 @@ def find_layer(tx: Transaction, repository_id: int, digest: str) -> LayerRow | N
 
 
 def list_holders(tx: Transaction, registry_id: str, region: str, digest: str, limit: int) -> list[str]:
-    """Names of some repositories of a registry that hold the digest."""
+    """Names of repositories of a registry that hold the digest, those that got it last first."""
     return tx.all(_HOLDERS, registry_id=registry_id, region=region, digest=digest, limit=limit)
 
 

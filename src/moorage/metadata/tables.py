@@ -127,8 +127,9 @@ resource_tag = _table(
     PrimaryKeyConstraint("repository_id", "key"),
 )
 
-#: Manifest bytes, stored once for the whole server. The media type is part of the key, so that what one
-#: account calls these bytes never decides what another is told.
+#: Manifest bytes, stored once for the whole server. ``digest`` is that of ``content``, which for a signed schema 1
+#: manifest is not the image's. The media type is part of the key, so that what one account calls these bytes never
+#: decides what another is told.
 manifest = _table(
     "manifest",
     _id(),
@@ -178,7 +179,6 @@ tag = _table(
     Column("pushed_at", _Time, nullable=False),
     Index("tag_name_unique", "repository_id", "name", unique=True),
     Index("tag_image", "image_id", "id"),
-    Index("tag_page", "repository_id", "image_id", "id"),
 )
 
 #: Every move of a tag: who, when, from which digest to which. Null means the tag did not or does not exist.
@@ -202,20 +202,22 @@ image_reference = _table(
     Column("kind", Text, nullable=False),  # blob, image
     Column("digest", _Name, nullable=False),
     PrimaryKeyConstraint("image_id", "kind", "digest"),
-    Index("image_reference_digest", "repository_id", "digest", "kind"),
+    Index("image_reference_digest", "repository_id", "digest", "kind", "image_id"),
 )
 
 #: A blob that a repository may serve, under the digest that was asked for.
 layer = _table(
     "layer",
     _id(),
+    #: That of the repository; here so that a mount finds holders without a look at other registries.
+    Column("registry_id", _Id, ForeignKey("registry.id"), nullable=False),
     Column("repository_id", _Id, ForeignKey("repository.id"), nullable=False),
     Column("digest", _Name, nullable=False),
     Column("blob_id", _Id, ForeignKey("blob.id"), nullable=False),
     Column("media_type", Text),
     Column("created_at", _Time, nullable=False),
     Index("layer_digest_unique", "repository_id", "digest", unique=True),
-    Index("layer_by_digest", "digest"),
+    Index("layer_holder", "registry_id", "digest", "id"),
     Index("layer_blob", "blob_id"),
 )
 

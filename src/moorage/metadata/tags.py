@@ -19,8 +19,9 @@ class TagRow(NamedTuple):
 
 
 class TagEventRow(NamedTuple):
-    """One move of a tag; a digest is None where the tag did not exist."""
+    """One move of a tag; a digest is None where the tag did not exist. Ids grow with time."""
 
+    id: int
     tag: str
     occurred_at: int
     principal: str
@@ -71,14 +72,20 @@ _ADD_EVENT = Statement(
 )
 _EVENTS = Query(
     select(
+        tag_event.c.id,
         tag_event.c.tag,
         tag_event.c.occurred_at,
         tag_event.c.principal,
         tag_event.c.from_digest,
         tag_event.c.to_digest,
     )
-    .where(tag_event.c.repository_id == bindparam("repository_id"), tag_event.c.tag == bindparam("tag"))
-    .order_by(tag_event.c.id),
+    .where(
+        tag_event.c.repository_id == bindparam("repository_id"),
+        tag_event.c.tag == bindparam("tag"),
+        tag_event.c.id > bindparam("after"),
+    )
+    .order_by(tag_event.c.id)
+    .limit(bindparam("limit")),
     TagEventRow._make,
 )
 
@@ -133,6 +140,6 @@ def record_move(
     )
 
 
-def list_moves(tx: Transaction, repository_id: int, name: str) -> list[TagEventRow]:
-    """A tag's history, oldest move first."""
-    return tx.all(_EVENTS, repository_id=repository_id, tag=name)
+def list_moves(tx: Transaction, repository_id: int, name: str, after: int, limit: int) -> list[TagEventRow]:
+    """A tag's history, oldest move first: those after the move of id ``after``."""
+    return tx.all(_EVENTS, repository_id=repository_id, tag=name, after=after, limit=limit)
