@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest.mock import patch
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
@@ -230,8 +230,11 @@ class Driver:
         headers = {"Content-Type": "application/x-amz-json-1.1"} if operation else {}
         if operation is not None:
             headers["X-Amz-Target"] = f"{TARGET_PREFIX}.{operation}"
-        url = f"http://{HOST}/?{urlencode(parameters or [])}"
-        request = AWSRequest(method, url, headers, b"")
+        repeated: dict[str, list[str]] = {}
+        for name, value in parameters or []:
+            repeated.setdefault(name, []).append(value)
+        # botocore moves what it finds here into the query.
+        request = AWSRequest(method, f"http://{HOST}/", headers, repeated)
         return self._signed(request, SigV4QueryAuth(_credentials(key), service, REGION, expires), b"")
 
     def _signed(self, request: AWSRequest, signer: SigV4Auth, body: bytes) -> Sent:
