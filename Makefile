@@ -1,7 +1,7 @@
 # Needs Python 3.11 or later with venv, nothing else. `make help` lists the verbs.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: ready help run test lint types layers conformance clients bench proof lock clean
+.PHONY: ready help run test lint types layers conformance clients bench proof docs lock clean
 SHELL := /bin/bash -o pipefail
 
 PYTHON ?= python3
@@ -48,6 +48,9 @@ bench: ## measure, side by side with the CNCF registry
 
 proof: ## the long versions of what CI runs short
 	.ci/run proof
+
+docs: $(DEVELOPMENT) ## write docs/settings.md and docs/status.md anew from the code
+	$(BIN)/python -m scripts.generate_docs
 
 lock: $(DEVELOPMENT) ## write requirements.txt and requirements-dev.txt anew from pyproject.toml
 	.ci/lock $(BIN)/uv

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from moorage.config import Quotas, Settings
-from moorage.ecr.contract import OPERATIONS
-from moorage.ecr.dispatch import is_built
+from moorage.ecr import contract
+from moorage.ecr.operations import OPERATIONS
 from moorage.oci.routes import ROUTES
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -84,8 +84,16 @@ def _default(field: Any) -> str:
 def render_status() -> str:
     """The page of what is built."""
     lines = [_STATUS_HEAD, "## ECR JSON API", "", "| operation | |", "|---|---|"]
-    lines += [f"| {name} | {'built' if is_built(name) else 'not built: 501'} |" for name in sorted(OPERATIONS)]
-    lines += ["| sts:GetCallerIdentity | built |", "", "## OCI distribution API", "", "| route | action |", "|---|---|"]
+    for name in sorted(contract.OPERATIONS):
+        lines.append(f"| {name} | {'built' if name in OPERATIONS else 'not built: 501'} |")
+    lines += [
+        "| sts:GetCallerIdentity | built |",
+        "",
+        "## OCI distribution API",
+        "",
+        "| route | action |",
+        "|---|---|",
+    ]
     lines += [f"| `{route.method} {route.shape}` | {route.action} |" for route in ROUTES]
     return "\n".join(lines) + "\n" + _STATUS_TAIL
 
