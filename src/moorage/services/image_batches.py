@@ -70,7 +70,9 @@ def batch_delete_images(
             failures.append(ImageFailure(image_id, image))
             continue
         present = tags.list_tags_of_image(tx, image.id)
-        if image_id.tag in present and len(present) > 1:
+        if image_id.tag is not None and image_id.tag not in present:
+            continue  # An id before this one took the tag already, perhaps with the image.
+        if image_id.tag is not None and len(present) > 1:
             untag(tx, caller, repository, Tag(image_id.tag))
             removed[ImageId(image.digest, image_id.tag)] = None
         elif indexes[image.id]:
