@@ -143,10 +143,11 @@ class Campaign(AbstractContextManager["Campaign"]):
             self.victim.await_end()
 
     def _look(self) -> list[str]:
-        """Read what changed."""
+        """Read what changed, and how far each unfinished upload is."""
         self._renew_connections()
         repositories = [SHARED, *(writer.repository for writer in self._writers)]
-        return _tried(lambda: verification.check_touched(self.journal, self._wires, repositories))
+        broken = [text for writer in self._writers for text in _tried(writer.uploads.check)]
+        return broken + _tried(lambda: verification.check_touched(self.journal, self._wires, repositories))
 
     def close(self) -> tuple[list[str], AtRest]:
         """Look at everything once more, resume every upload, stop the server in order, inspect what lies there."""
