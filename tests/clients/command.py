@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,11 @@ def run(
         text = _both(done.stdout, done.stderr)
         raise CommandFailed(f"$ {shlex.join(words)}\nstatus {done.returncode}\n{text}")
     return Ran(done.stdout.decode(), done.stderr.decode(errors="replace"))
+
+
+def moorage() -> Path:
+    """The program under test, of this interpreter's environment."""
+    return Path(sys.executable).parent / "moorage"
 
 
 def succeeds(argv: Sequence[str | Path], environment: Mapping[str, str]) -> bool:

@@ -2,11 +2,14 @@
 
 import shutil
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.clients.boto import Boto, boto
 from tests.clients.images import Layout, tar
 from tests.clients.worlds import World, plain_world, scratch, tls_world
 
@@ -54,3 +57,24 @@ def rootfs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rootfs") / "rootfs.tar"
     path.write_bytes(tar(FILES))
     return path
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boto]:
+    """A server for boto3, which needs no world: it runs in the tests' own process."""
+    with boto(tmp_path_factory.mktemp("boto3")) as clients:
+        yield clients
+
+
+@pytest.fixture(scope="session")
+def ecr(python: Boto) -> Any:
+    """boto3's client of the default registry."""
+    return python.client()
+
+
+@pytest.fixture
+def boto_repository(ecr: Any) -> str:
+    """The name of a fresh repository."""
+    name = f"boto3/{uuid.uuid4().hex}"
+    ecr.create_repository(repositoryName=name)
+    return name

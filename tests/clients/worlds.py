@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.clients.command import Ran, run, succeeds
+from tests.clients.command import Ran, moorage, run, succeeds
 from tests.clients.engine import engine
 from tests.clients.namespace import ADDRESS, namespace
 from tests.serving import ACCOUNT, REGION, Credentials, command, running, serve, wait_until_ready
@@ -98,8 +98,7 @@ def tls_world(directory: Path) -> Iterator[World]:
 def make_certificate(data: Path) -> Path:
     """Let ``moorage tls init`` make an authority and a certificate for Amazon's names; return the authority."""
     names = [flag for host in (REGISTRY, *API_HOSTS) for flag in ("--host", host)]
-    moorage = Path(sys.executable).parent / "moorage"
-    run([moorage, "tls", "init", "--data-dir", data, *names], os.environ)
+    run([moorage(), "tls", "init", "--data-dir", data, *names], os.environ)
     return data / "tls/ca.pem"
 
 
