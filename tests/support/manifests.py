@@ -1,5 +1,6 @@
 """Manifests of every kind, as bytes that a client would push."""
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,7 +38,7 @@ def describe_manifest(manifest: Manifest, **members: object) -> dict[str, Any]:
 
 
 def image_manifest(
-    layers: Sequence[bytes] = (LAYER,),
+    layers: Sequence[bytes | dict[str, Any]] = (LAYER,),
     *,
     config: bytes = CONFIG,
     config_type: str = CONFIG_TYPE,
@@ -47,12 +48,12 @@ def image_manifest(
     digest_algorithm: str = "sha256",
     **members: object,
 ) -> Manifest:
-    """An OCI image; with ``subject`` or ``artifact_type`` an artifact. ``members`` replace or add to the document's."""
+    """An OCI image of these layers, given as bytes or as descriptors; ``members`` are added to the document."""
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_MANIFEST,
         "config": describe_blob(config, config_type),
-        "layers": [describe_blob(layer) for layer in layers],
+        "layers": [layer if isinstance(layer, dict) else describe_blob(layer) for layer in layers],
     }
     if subject is not None:
         document["subject"] = describe_manifest(subject)
@@ -107,3 +108,19 @@ def distinct_image(number: int, layers: Sequence[bytes] = (LAYER,)) -> Manifest:
 
 def _parse(document: Mapping[str, object], digest_algorithm: str = "sha256") -> Manifest:
     return Manifest.parse(json.dumps(document).encode(), None, digest_algorithm=digest_algorithm)
+
+
+def signed_schema1(*, signature: bytes = b"signature", tag: str = "old") -> Manifest:
+    """The manifest of ``schema1`` as Docker signed it; the signature is not a real one."""
+    payload = schema1(tag=tag).content
+    protected = json.dumps({"formatLength": len(payload) - 1, "formatTail": _base64url(b"}")})
+    entry = {
+        "header": {"alg": "ES256"},
+        "signature": _base64url(signature),
+        "protected": _base64url(protected.encode()),
+    }
+    return Manifest.parse(payload[:-1] + b', "signatures": ' + json.dumps([entry]).encode() + b"}", None)
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

@@ -155,6 +155,7 @@ _COUNT_TAGS = Statement(
     .where(image.c.id == bindparam("which"))
     .values(tag_count=image.c.tag_count + bindparam("change"))
 )
+_TAG_COUNT = Query(select(image.c.tag_count).where(image.c.id == bindparam("id")), lambda row: int(row[0]))
 _PULLED = Statement(
     image.update()
     .where(
@@ -235,7 +236,7 @@ def get_content(tx: Transaction, manifest_id: int) -> bytes:
 
 
 def ensure_manifest(tx: Transaction, digest: str, media_type: str, content: bytes) -> int:
-    """The id of these bytes under this media type, stored unless they already are."""
+    """The id of these bytes under this media type, stored unless they already are. ``digest`` is that of the bytes."""
     found = tx.find(_FIND_MANIFEST, digest=digest, media_type=media_type)
     if found is not None:
         return found
@@ -286,6 +287,11 @@ def mark_deleted(tx: Transaction, image_id: int) -> None:
 def change_tag_count(tx: Transaction, image_id: int, change: int) -> None:
     """Keep the number of tags in step with the tag rows."""
     tx.run(_COUNT_TAGS, which=image_id, change=change)
+
+
+def get_tag_count(tx: Transaction, image_id: int) -> int:
+    """How many tags the image has now."""
+    return tx.one(_TAG_COUNT, id=image_id)
 
 
 def record_pull(tx: Transaction, image_id: int, pulled_at: int) -> None:

@@ -180,7 +180,9 @@ def _add_image(tx: Transaction, repository: RepositoryRow, manifest: Manifest, s
     images.add_image(
         tx,
         repository_id=repository.id,
-        manifest_id=images.ensure_manifest(tx, digest, manifest.media_type, manifest.content),
+        manifest_id=images.ensure_manifest(
+            tx, _content_digest(manifest), manifest.media_type, manifest.content
+        ),
         digest=digest,
         media_type=manifest.media_type,
         manifest_size=manifest.size,
@@ -199,13 +201,19 @@ def _add_image(tx: Transaction, repository: RepositoryRow, manifest: Manifest, s
     return made
 
 
+def _content_digest(manifest: Manifest) -> str:
+    """What the bytes are stored under: of signed schema 1, two different ones may have the same image digest."""
+    digest = Digest.of(manifest.content) if manifest.kind is ManifestKind.SCHEMA1 else manifest.digest
+    return str(digest)
+
+
 def _put_tag(tx: Transaction, caller: Caller, repository: RepositoryRow, image: ImageRow, name: Tag) -> bool:
     """Point a tag at an image; returns whether that changed anything."""
     present = tags.find_tag(tx, repository.id, name)
     if present is not None and present.image_id == image.id:
         return False
     limit = tx.settings.quotas.tags_per_image
-    if limit and len(tags.list_tags_of_image(tx, image.id)) >= limit:
+    if limit and images.get_tag_count(tx, image.id) >= limit:
         raise LimitExceeded(quota="tags_per_image", limit=limit)
     if present is None:
         tags.add_tag(tx, repository.id, name, image.id)
