@@ -84,8 +84,10 @@ def _default(field: Any) -> str:
 def render_status() -> str:
     """The page of what is built."""
     lines = [_STATUS_HEAD, "## ECR JSON API", "", "| operation | |", "|---|---|"]
-    for name in sorted(contract.OPERATIONS):
-        lines.append(f"| {name} | {'built' if name in OPERATIONS else 'not built: 501'} |")
+    lines += [
+        f"| {name} | {'built' if name in OPERATIONS else 'not built: 501'} |"
+        for name in sorted(contract.OPERATIONS)
+    ]
     lines += [
         "| sts:GetCallerIdentity | built |",
         "",
