@@ -63,9 +63,12 @@ class JsonApi:
             return _elsewhere(request, 405)
         if sts.speaks_xml(request):
             return await sts.answer_sts(self._context, request)
-        limit = MAX_PART_BODY_BYTES if _operation_name(request) == "UploadLayerPart" else MAX_BODY_BYTES
+        name = _operation_name(request)
+        limit = MAX_PART_BODY_BYTES if name == "UploadLayerPart" else MAX_BODY_BYTES
         async with self._budget.hold(_body_size(request, limit)):
-            return await self._answer(request, limit)
+            response = await self._answer(request, limit)
+        response.operation = name
+        return response
 
     def on_error(self, request: Request) -> Response:
         """The answer to a failure that nobody foresaw."""
@@ -80,11 +83,9 @@ class JsonApi:
     async def _answer(self, request: Request, limit: int) -> Response:
         request_id = request.facts.request_id
         try:
-            response = wire.json_response(200, await self._carry_out(request, limit), request_id)
+            return wire.json_response(200, await self._carry_out(request, limit), request_id)
         except RegistryError as error:
-            response = wire.error_response(describe(error, is_query=_is_query(request)), request_id)
-        response.operation = _operation_name(request)
-        return response
+            return wire.error_response(describe(error, is_query=_is_query(request)), request_id)
 
     async def _carry_out(self, request: Request, limit: int) -> dict[str, Any]:
         body = await request.body(limit)
