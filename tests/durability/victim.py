@@ -82,7 +82,11 @@ class Victim:
         if is_counted:
             self._seconds.restart.append(took)
             if took > RESTART_SECONDS:
-                raise Violation(f"the restart took {took:.2f} s, over {RESTART_SECONDS} s")
+                load, _, _ = os.getloadavg()
+                raise Violation(
+                    f"the restart took {took:.2f} s, over {RESTART_SECONDS} s (load average {load:.1f}, "
+                    f"{os.cpu_count()} cores)"
+                )
 
     def _is_ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
