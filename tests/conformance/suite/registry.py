@@ -1,6 +1,7 @@
 """The registry under test, as a plain HTTP client sees it: one request, one answer, nothing interpreted.
 
-Connections are kept alive, because a refusal that leaves an unread body behind shows only in the next answer.
+Connections are kept alive, because a refusal that leaves an unread body behind shows only in the next answer. There
+are several, used in turn, because what one process of a registry acknowledged must be known to the others at once.
 """
 
 import base64
@@ -14,6 +15,7 @@ from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 SECONDS = 60
 REDIRECTS = 3
 STREAMED_PIECE = 100
+CONNECTIONS = 4
 
 # OCI distribution-spec 1.1, "Error Codes".
 ERROR_CODES = frozenset(
@@ -119,7 +121,8 @@ class Registry:
     password: str = ""
     own_codes: frozenset[str] = frozenset()
     remarks: dict[str, str] = field(default_factory=dict)
-    _connections: dict[tuple[str, str], HTTPConnection] = field(default_factory=dict)
+    _connections: dict[tuple[str, str, int], HTTPConnection] = field(default_factory=dict)
+    _turn: int = 0
     _authorization: str = ""
 
     def send(
@@ -174,7 +177,8 @@ class Registry:
         return _answer(connection.getresponse(), request)
 
     def _connection(self, url: SplitResult) -> HTTPConnection:
-        place = (url.scheme, url.netloc)
+        self._turn = (self._turn + 1) % CONNECTIONS
+        place = (url.scheme, url.netloc, self._turn)
         if place not in self._connections:
             kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
             self._connections[place] = kind(url.netloc, timeout=SECONDS)
