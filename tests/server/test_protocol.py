@@ -360,3 +360,13 @@ def test_a_head_request_gets_no_body(port: int) -> None:
     assert status(answer) == 200
     assert b"content-length: 1073741824" in answer
     assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_refusal_reaches_a_sender_that_does_not_look_until_it_cannot_send(port: int) -> None:
+    """What is sent on after the answer is not answered with a reset, which would take the answer along."""
+    with connect(port) as client:
+        client.sendall(b"PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 99000000\r\n\r\n")
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.sendall(bytes(99_000_000))
+        assert status(read_all(client)) == 403

@@ -304,9 +304,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_window()
 
     def _discard(self, length: int) -> None:
+        """Swallow what nobody reads, up to a bound; then stop reading and let the time to discard run out.
+
+        Closing with bytes unread would reset the connection, and the client would lose the answer to what it sends.
+        """
         self._discarded += length
         if self._discarded > self.limits.discarded_bytes:
-            self._socket.close()
+            if self._running() is None:
+                self.end()
+            self.flow.pause_reading()
 
     # Refusals
 
