@@ -66,6 +66,14 @@ class Layout:
         }
         return self.blob(msgspec.json.encode(manifest), MANIFEST)
 
+    def manifest(self, name: str) -> dict[str, Any]:
+        """The manifest that is tagged ``name``."""
+        return msgspec.json.decode(self.read(self.digest(name)), type=dict)
+
+    def file(self, digest: str) -> Path:
+        """Where a blob lies."""
+        return self.path / "blobs" / digest.replace(":", "/")
+
     def index(self, **images: Descriptor) -> Descriptor:
         """Store an index of ``images``, each under the name of its architecture, and describe it."""
         manifests = [
@@ -88,4 +96,4 @@ class Layout:
 
     def read(self, digest: str) -> bytes:
         """The bytes of a blob."""
-        return (self.path / "blobs" / digest.replace(":", "/")).read_bytes()
+        return self.file(digest).read_bytes()

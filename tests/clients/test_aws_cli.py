@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.command import CommandFailed
 from tests.clients.worlds import World
 from tests.serving import ACCOUNT
 
@@ -13,8 +14,7 @@ pytestmark = pytest.mark.clients
 
 def test_get_login_password_signs_docker_in(world: World) -> None:
     """The password is accepted for user AWS."""
-    login = ("docker", "login", "--username", "AWS", "--password-stdin", world.registry)
-    assert "Login Succeeded" in world.run(*login, stdin=world.password()).out
+    assert "Login Succeeded" in world.sign_docker_in().out
 
 
 def test_get_login_prints_a_command_that_works(world: World) -> None:
@@ -34,8 +34,7 @@ def test_the_registry_is_named_in_the_repository_uri(world: World, repository: s
 
 def test_describe_images_shows_what_docker_pushed(world: World, repository: str, rootfs: Path) -> None:
     """Digest and tag of a pushed image appear in the JSON API."""
-    login = ("docker", "login", "--username", "AWS", "--password-stdin", world.registry)
-    world.run(*login, stdin=world.password())
+    world.sign_docker_in()
     world.run("docker", "import", rootfs, f"{repository}:v1")
     pushed = world.run("docker", "push", f"{repository}:v1").out
     name = repository.removeprefix(f"{world.registry}/")
@@ -46,11 +45,33 @@ def test_describe_images_shows_what_docker_pushed(world: World, repository: str,
 
 def test_batch_delete_image_removes_it_for_docker(world: World, repository: str, rootfs: Path) -> None:
     """An image deleted through the JSON API is not listed any more."""
-    login = ("docker", "login", "--username", "AWS", "--password-stdin", world.registry)
-    world.run(*login, stdin=world.password())
+    world.sign_docker_in()
     world.run("docker", "import", rootfs, f"{repository}:v1")
     world.run("docker", "push", f"{repository}:v1")
     name = repository.removeprefix(f"{world.registry}/")
     answer = world.ecr("batch-delete-image", "--repository-name", name, "--image-ids", "imageTag=v1").json
     assert answer["failures"] == []
     assert world.ecr("list-images", "--repository-name", name).json["imageIds"] == []
+
+
+def test_lists_are_whole_when_pages_are_small(world: World) -> None:
+    """The CLI puts the pages together by itself."""
+    names = [f"clients/paged/{number}" for number in range(3)]
+    for name in names:
+        world.create(name)
+    answer = world.ecr("describe-repositories", "--page-size", "1").json["repositories"]
+    assert [one["repositoryName"] for one in answer if "/paged/" in one["repositoryName"]] == names
+
+
+def test_sts_tells_whose_key_it_is(world: World) -> None:
+    """Terraform and the like ask this before all else."""
+    flags = world.when_plain("--endpoint-url", world.environment.get("AWS_ENDPOINT_URL_ECR", ""))
+    answer = world.run("aws", "--output", "json", *flags, "sts", "get-caller-identity").json
+    assert answer["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
+
+
+def test_what_is_not_built_is_said_in_a_sentence(world: World, repository: str) -> None:
+    """A wait for a scan that will not come ends at once."""
+    name = repository.removeprefix(f"{world.registry}/")
+    with pytest.raises(CommandFailed, match="DescribeImageScanFindings is not built"):
+        world.ecr("wait", "image-scan-complete", "--repository-name", name, "--image-id", "imageTag=v1")

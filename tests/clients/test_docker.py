@@ -1,22 +1,29 @@
 """The Docker engine and its command line."""
 
-import hashlib
+import asyncio
+import base64
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from moorage.auth.tokens import REGISTRY_TOKEN_LIFETIME, RegistryTokenClaims, issue_registry_token
+from moorage.config import Settings
+from moorage.wiring import open_parts
 from tests.clients.command import CommandFailed
+from tests.clients.images import Layout, tar
 from tests.clients.worlds import World
+from tests.serving import ACCOUNT, REGION, Credentials
 
 pytestmark = pytest.mark.clients
 
 
 @pytest.fixture(scope="module", autouse=True)
 def signed_in(world: World) -> None:
-    """The way every guide to ECR shows: the password of the AWS CLI, piped into docker login."""
-    world.run(
-        "docker", "login", "--username", "AWS", "--password-stdin", world.registry, stdin=world.password()
-    )
+    """Before all tests of this file."""
+    world.sign_docker_in()
 
 
 @pytest.fixture
@@ -33,7 +40,7 @@ def test_docker_login_fails_when_the_password_is_wrong(world: World) -> None:
     login = ("docker", "login", "--username", "AWS", "--password-stdin", world.registry)
     with pytest.raises(CommandFailed, match=r"(?i)unauthorized|not authorized|authorization"):
         world.run(*login, stdin="wrong")
-    world.run(*login, stdin=world.password())
+    world.sign_docker_in()
 
 
 def test_docker_pulls_what_it_pushed(world: World, pushed: str) -> None:
@@ -61,29 +68,67 @@ def test_docker_push_fails_when_the_repository_does_not_exist(world: World, root
     """ECR creates no repository on push, and says which one is missing."""
     image = f"{world.registry}/clients/absent:v1"
     world.run("docker", "import", rootfs, image)
-    with pytest.raises(CommandFailed, match="clients/absent"):
+    sentence = f"The repository with name 'clients/absent' does not exist in the registry with id '{ACCOUNT}'"
+    with pytest.raises(CommandFailed, match=sentence):
         world.run("docker", "push", image)
+    with pytest.raises(CommandFailed, match=sentence):
+        world.run("docker", "pull", image)
 
 
-def test_docker_manifest_lists_what_it_was_made_of(world: World, pushed: str, repository: str) -> None:
-    """A manifest list made and pushed by docker is read back with its platform."""
-    insecure = world.when_plain("--insecure")
-    world.run("docker", "manifest", "create", *insecure, f"{repository}:list", pushed)
-    world.run("docker", "manifest", "annotate", "--arch", "arm64", f"{repository}:list", pushed)
-    digest = world.run("docker", "manifest", "push", *insecure, f"{repository}:list").out.strip()
-    found = world.run("docker", "manifest", "inspect", *insecure, f"{repository}@{digest}").json
-    assert found["manifests"][0]["platform"]["architecture"] == "arm64"
+def test_docker_pull_fails_when_the_tag_does_not_exist(world: World, repository: str) -> None:
+    """The repository is there, the image is not."""
+    with pytest.raises(CommandFailed, match="manifest unknown: Requested image not found"):
+        world.run("docker", "pull", f"{repository}:absent")
 
 
-def test_docker_pushes_every_layer_when_there_are_many(world: World, repository: str, tmp_path: Path) -> None:
-    """A few megabytes in one layer arrive whole: the chunked bodies of docker push."""
-    content = b"".join(hashlib.sha256(bytes([n])).digest() * 4096 for n in range(64))
-    (tmp_path / "large").write_bytes(content)
-    world.run("tar", "-C", tmp_path, "-cf", tmp_path / "large.tar", "large")
-    image = f"{repository}:large"
-    world.run("docker", "import", tmp_path / "large.tar", image)
-    identity = world.run("docker", "image", "inspect", "--format", "{{.Id}}", image).out
-    world.run("docker", "push", image)
-    world.run("docker", "image", "rm", image)
-    world.run("docker", "pull", image)
-    assert world.run("docker", "image", "inspect", "--format", "{{.Id}}", image).out == identity
+def test_docker_push_fails_when_the_tag_is_immutable(world: World, pushed: str, tmp_path: Path) -> None:
+    """The sentence of ECR reaches whoever pushed."""
+    name = pushed.removeprefix(f"{world.registry}/").removesuffix(":v1")
+    immutable = ("--image-tag-mutability", "IMMUTABLE")
+    world.ecr("put-image-tag-mutability", "--repository-name", name, *immutable)
+    (tmp_path / "other.tar").write_bytes(tar({"etc/motd": b"another\n"}))
+    world.run("docker", "import", tmp_path / "other.tar", pushed)
+    with pytest.raises(
+        CommandFailed, match=r"The image tag 'v1' already exists .* because the tag is immutable"
+    ):
+        world.run("docker", "push", pushed)
+
+
+def test_docker_says_what_to_do_when_the_password_has_expired(
+    world: World, pushed: str, tmp_path: Path
+) -> None:
+    """A password of yesterday is not just wrong: docker shows ECR's advice."""
+    basic = base64.b64encode(f"AWS:{_expired_password(world.data)}".encode()).decode()
+    (tmp_path / "config.json").write_bytes(msgspec.json.encode({"auths": {world.registry: {"auth": basic}}}))
+    late = replace(world, environment=world.environment | {"DOCKER_CONFIG": str(tmp_path)})
+    for verb in ("pull", "push"):
+        with pytest.raises(CommandFailed, match=r"token has expired\. Reauthenticate and try again"):
+            late.run("docker", verb, pushed)
+
+
+def _expired_password(data: Path) -> str:
+    """A password that the server itself gave out, as far as it can tell: one second too long ago."""
+    ends = time.time_ns() // 1000 - 1_000_000
+    principal, key = f"arn:aws:iam::{ACCOUNT}:root", Credentials.read(data).access_key_id
+    claims = RegistryTokenClaims(ACCOUNT, principal, key, REGION, ends - REGISTRY_TOKEN_LIFETIME, ends)
+
+    async def issue() -> str:
+        parts = open_parts(Settings(data_dir=data), lambda _result, _reason: None)
+        password = issue_registry_token(parts.context.keyring, claims)
+        await parts.close()
+        return password
+
+    return asyncio.run(issue())
+
+
+def test_docker_pulls_the_platform_it_is_told_to_out_of_an_index(
+    world: World, repository: str, layout: Layout
+) -> None:
+    """skopeo pushed two architectures under one tag."""
+    flags = ("--dest-creds", f"AWS:{world.password()}", *world.when_plain("--dest-tls-verify=false"))
+    image = f"{repository}:multi"
+    world.run("skopeo", "copy", "--all", *flags, f"oci:{layout.path}:multi", f"docker://{image}")
+    for architecture in ("amd64", "arm64"):
+        world.run("docker", "pull", "--platform", f"linux/{architecture}", image)
+        found = world.run("docker", "image", "inspect", "--format", "{{.Architecture}}", image).out.strip()
+        assert found == architecture

@@ -18,10 +18,20 @@ from tests.clients.engine import engine
 from tests.clients.namespace import ADDRESS, namespace
 from tests.serving import ACCOUNT, REGION, Credentials, command, running, serve, wait_until_ready
 
+OTHER_ACCOUNT, OTHER_REGION = "210987654321", "eu-west-1"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+OTHER_REGISTRY = f"{OTHER_ACCOUNT}.dkr.ecr.{OTHER_REGION}.amazonaws.com"
 # Run inside the network: ends with status 0 if the URL answers 200.
 _ASK = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)"
-API_HOSTS = (f"api.ecr.{REGION}.amazonaws.com", f"sts.{REGION}.amazonaws.com")
+HOSTS = (
+    REGISTRY,
+    OTHER_REGISTRY,
+    *(
+        f"{service}.{region}.amazonaws.com"
+        for service in ("api.ecr", "sts")
+        for region in (REGION, OTHER_REGION)
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,11 @@ class World:
     directory: Path
     environment: dict[str, str]
     prefix: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> Path:
+        """The data directory of the server."""
+        return self.directory / "data"
 
     @property
     def plain(self) -> bool:
@@ -55,6 +70,11 @@ class World:
         """A registry password, as the AWS CLI gets it."""
         return self.ecr("get-login-password").out.strip()
 
+    def sign_docker_in(self) -> Ran:
+        """The way every guide to ECR shows: the password of the AWS CLI, piped into docker login."""
+        login = ("docker", "login", "--username", "AWS", "--password-stdin", self.registry)
+        return self.run(*login, stdin=self.password())
+
     def create(self, repository: str) -> str:
         """Create ``repository``; return its name with the registry before it."""
         self.ecr("create-repository", "--repository-name", repository)
@@ -76,7 +96,7 @@ def plain_world(directory: Path) -> Iterator[World]:
 def tls_world(directory: Path) -> Iterator[World]:
     """The server behind Amazon's host names."""
     with ExitStack() as stack:
-        network = stack.enter_context(namespace(directory, [REGISTRY, *API_HOSTS]))
+        network = stack.enter_context(namespace(directory, HOSTS))
         data, log = directory / "data", directory / "server.log"
         authority = make_certificate(data)
         environment = dict(os.environ) | {
@@ -97,7 +117,7 @@ def tls_world(directory: Path) -> Iterator[World]:
 
 def make_certificate(data: Path) -> Path:
     """Let ``moorage tls init`` make an authority and a certificate for Amazon's names; return the authority."""
-    names = [flag for host in (REGISTRY, *API_HOSTS) for flag in ("--host", host)]
+    names = [flag for host in HOSTS for flag in ("--host", host)]
     run([moorage(), "tls", "init", "--data-dir", data, *names], os.environ)
     return data / "tls/ca.pem"
 
