@@ -14,7 +14,7 @@ from moorage.domain.errors import RepositoryNotFound, Unavailable
 from moorage.metadata import accounts, images, sqlite
 from moorage.metadata.sqlite import SqliteDatabase, SqliteTooOld, connect
 from moorage.metadata.transaction import Transaction
-from tests.support.database import START, Clock, fresh_database, fresh_file
+from tests.support.database import START, Clock, Pause, fresh_database, fresh_file
 
 IDS = [f"{number:012}" for number in range(200)]
 
@@ -41,26 +41,6 @@ def add_and_refuse(tx: Transaction, account_id: str) -> None:
 def has(tx: Transaction, account_id: str) -> bool:
     """Whether ``add`` was committed."""
     return accounts.has_account(tx, account_id)
-
-
-class Pause:
-    """Keeps the writer thread busy, so that what is written meanwhile becomes one group."""
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._go_on = threading.Event()
-        self._is_running = threading.Event()
-        self._thread = threading.Thread(target=database.write_now, args=(self._wait,))
-        self._thread.start()
-        assert self._is_running.wait(10)
-
-    def _wait(self, _tx: Transaction) -> None:
-        self._is_running.set()
-        assert self._go_on.wait(10)
-
-    def end(self) -> None:
-        """Let the writer go on."""
-        self._go_on.set()
-        self._thread.join()
 
 
 async def write_together(database: SqliteDatabase, *calls: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any
 from moorage.config import Settings
 from moorage.metadata.migrate import migrate_sqlite
 from moorage.metadata.sqlite import SqliteDatabase, microseconds
+from moorage.metadata.transaction import Transaction
 
 #: Noon of a day in 2026, in microseconds: where the clocks of tests begin.
 START = 1_780_000_000_000_000
@@ -58,6 +60,26 @@ def fresh_database(
     database = SqliteDatabase(fresh_file(directory), Settings(data_dir=directory, **settings), clock=clock)
     database._writer.execute("PRAGMA synchronous = OFF")
     return database
+
+
+class Pause:
+    """Keeps the writer thread busy, so that what is written meanwhile becomes one group."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._go_on = threading.Event()
+        self._is_running = threading.Event()
+        self._thread = threading.Thread(target=database.write_now, args=(self._wait,))
+        self._thread.start()
+        assert self._is_running.wait(10)
+
+    def _wait(self, _tx: Transaction) -> None:
+        self._is_running.set()
+        assert self._go_on.wait(10)
+
+    def end(self) -> None:
+        """Let the writer go on."""
+        self._go_on.set()
+        self._thread.join()
 
 
 @contextmanager

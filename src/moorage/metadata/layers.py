@@ -89,6 +89,17 @@ _ADD_BLOB = Query(
     lambda row: int(row[0]),
 )
 
+_MOVE_BLOB = Statement(
+    blob.update()
+    .where(
+        blob.c.digest == bindparam("which"),
+        blob.c.key_domain == bindparam("which_domain"),
+        blob.c.location == bindparam("from_location"),
+        blob.c.deleted_at.is_(None),
+    )
+    .values(location=bindparam("to_location"))
+)
+
 #: The only key domain until repositories have keys of their own.
 PLAIN = ""
 
@@ -127,3 +138,11 @@ def find_blob(tx: Transaction, digest: str) -> BlobRow | None:
 def add_blob(tx: Transaction, digest: str, size: int, location: str) -> int:
     """Record stored bytes; returns the row's id."""
     return tx.one(_ADD_BLOB, digest=digest, key_domain=PLAIN, size=size, location=location, created_at=tx.now)
+
+
+def move_blob(tx: Transaction, digest: str, from_location: str, to_location: str) -> bool:
+    """Name another location for a stored blob, unless it has moved already; returns whether it was so."""
+    changed = tx.run(
+        _MOVE_BLOB, which=digest, which_domain=PLAIN, from_location=from_location, to_location=to_location
+    )
+    return changed == 1

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select
 
 from moorage.metadata.queries import Query, Statement
-from moorage.metadata.tables import segment, upload
+from moorage.metadata.tables import repository, segment, upload
 from moorage.metadata.transaction import Transaction
 
 
@@ -39,7 +39,12 @@ _COLUMNS = (
     upload.c.small_part_count,
     upload.c.epoch,
 )
-_FIND = Query(select(*_COLUMNS).where(upload.c.id == bindparam("id")), UploadRow._make)
+_FIND = Query(
+    select(*_COLUMNS)
+    .join(repository, repository.c.id == upload.c.repository_id)
+    .where(upload.c.id == bindparam("id"), repository.c.deleted_at.is_(None)),
+    UploadRow._make,
+)
 _NTH = Query(
     select(upload.c.id)
     .where(upload.c.account_id == bindparam("account_id"))
@@ -94,7 +99,7 @@ _DELETE_SEGMENTS = Statement(segment.delete().where(segment.c.upload_id == bindp
 
 
 def find_upload(tx: Transaction, upload_id: str) -> UploadRow | None:
-    """The unfinished upload, or None."""
+    """The unfinished upload, or None, also when its repository was deleted."""
     return tx.find(_FIND, id=upload_id)
 
 

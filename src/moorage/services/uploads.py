@@ -58,12 +58,14 @@ class PlacedBlob:
 class StoredLayer:
     """The outcome of a finished upload.
 
-    ``is_placed_used`` is false when the bytes were stored already: then the placed copy is garbage.
+    ``is_placed_used`` is false when the bytes were stored already, at ``location``: then one copy is superfluous.
+    ``was_there`` says whether the repository had the layer before.
     """
 
     digest: Digest
     is_placed_used: bool
     was_there: bool
+    location: str
 
 
 def start_upload(tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName) -> str:
@@ -237,4 +239,11 @@ def _store(tx: Transaction, repository_id: int, placed: PlacedBlob, digests: Seq
     blob_id = present.id if present else layers.add_blob(tx, str(placed.digest), placed.size, placed.location)
     for digest in {placed.digest, *digests}:
         layers.ensure_layer(tx, repository_id, str(digest), blob_id)
-    return StoredLayer(placed.digest, present is None, was_there)
+    return StoredLayer(
+        placed.digest, present is None, was_there, present.location if present else placed.location
+    )
+
+
+def replace_copy(tx: Transaction, placed: PlacedBlob, damaged: str) -> bool:
+    """Let the placed copy stand in for a damaged one, unless somebody did that already; returns whether it now does."""
+    return layers.move_blob(tx, str(placed.digest), damaged, placed.location)

@@ -4,9 +4,12 @@ Segment synced, linked to its location, directory synced, row committed, then th
 leaves at most files without rows, which are discarded here or found by a later sweep.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
+
+import structlog
 
 from moorage.blobs.base import BlobMissing, BlobStore, BlobStoreFailed, Segment, SegmentWriter
 from moorage.domain.caller import Caller, RegistryKey
@@ -37,6 +40,8 @@ from moorage.transfers.threads import BlobThreads
 BATCH = 512 * 1024
 
 SHA256 = ("sha256",)
+
+_log = structlog.get_logger()
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -148,7 +153,7 @@ class Uploads:
         received = await self._receive_segment(body, turn, length, _algorithms(digest))
         try:
             _check_digests(received.digests, [digest])
-            placed = await self._place(received)
+            placed = await self._place(turn, received)
             return await self._record(placed, uploads.store_layer, caller, registry, name, placed, [digest])
         finally:
             self._discard([received.segment.location])
@@ -246,7 +251,7 @@ class Uploads:
             received = await self._compose(turn, segments, algorithms)
         try:
             _check_digests(received.digests, digests)
-            placed = await self._place(received)
+            placed = await self._place(turn, received)
             stored = await self._record(placed, uploads.complete_upload, turn, placed, digests)
         finally:
             if received.segment not in segments:
@@ -257,15 +262,13 @@ class Uploads:
     async def _compose(
         self, turn: WriteTurn, segments: Sequence[Segment], algorithms: Sequence[str]
     ) -> _Received:
-        try:
+        with _missing_is_gone(turn):
             return _Received(*await self._run(self._store.compose, segments, algorithms))
-        except BlobMissing as error:
-            # Another request finished or cancelled the upload meanwhile.
-            raise _gone(turn) from error
 
-    async def _place(self, received: _Received) -> PlacedBlob:
+    async def _place(self, turn: WriteTurn, received: _Received) -> PlacedBlob:
         digest = received.digests["sha256"]
-        location = await self._run(self._store.place, received.segment, digest)
+        with _missing_is_gone(turn):
+            location = await self._run(self._store.place, received.segment, digest)
         return PlacedBlob(digest, received.segment.length, location)
 
     async def _record(
@@ -281,11 +284,35 @@ class Uploads:
         except Unavailable:
             raise  # Perhaps committed all the same: what has no row is left to the sweep.
         except RegistryError:
-            self._threads.start(self._store.delete, placed.location)
+            self._threads.start(self._delete, placed.location)
             raise
         if not stored.is_placed_used:
-            self._threads.start(self._store.delete, placed.location)
+            await self._keep_one_copy(placed, stored.location)
         return stored
+
+    async def _keep_one_copy(self, placed: PlacedBlob, present: str) -> None:
+        """Of two copies of a blob the one that was there stays, unless it is damaged: so a push repairs it."""
+        superfluous = placed.location
+        if not await self._run(self._is_sound, present, placed.size):
+            _log.warning("blob_repaired", digest=str(placed.digest), location=present)
+            if await self._database.write(uploads.replace_copy, placed, present):
+                superfluous = present
+        self._threads.start(self._delete, superfluous)
+
+    def _is_sound(self, location: str, size: int) -> bool:
+        try:
+            reader = self._store.open(location)
+        except BlobMissing:
+            return False
+        reader.close()
+        return reader.size == size
+
+    def _delete(self, location: str) -> None:
+        """Delete a copy that no row names; what cannot be deleted is left to the sweep."""
+        try:
+            self._store.delete(location)
+        except BlobStoreFailed as error:
+            _log.warning("blob_not_deleted", location=location, error=str(error))
 
     async def _keep(self, turn: WriteTurn, writer: SegmentWriter) -> int:
         """Sync what was written and count it; returns the bytes that the upload now holds."""
@@ -326,6 +353,8 @@ class Uploads:
             self._check_size(turn, length or 0)
             async for batch in _batches(body):
                 self._check_size(turn, writer.length + len(batch))
+                # Asked again and again, or one large layer would eat what is held in reserve.
+                await self._room.check()
                 await self._run(writer.write, batch)
             _check_length(turn, length, writer.length)
         except BaseException as error:
@@ -377,12 +406,17 @@ def _check_length(turn: WriteTurn, announced: int | None, received: int) -> None
     )
 
 
-def _gone(turn: WriteTurn) -> UploadNotFound:
-    return UploadNotFound(
-        upload_id=turn.upload_id,
-        repository_name=turn.repository_name,
-        registry_id=turn.registry.registry_id,
-    )
+@contextmanager
+def _missing_is_gone(turn: WriteTurn) -> Iterator[None]:
+    """A segment that is missing means that another request finished or cancelled the upload meanwhile."""
+    try:
+        yield
+    except BlobMissing as error:
+        raise UploadNotFound(
+            upload_id=turn.upload_id,
+            repository_name=turn.repository_name,
+            registry_id=turn.registry.registry_id,
+        ) from error
 
 
 async def _batches(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
