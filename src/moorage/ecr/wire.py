@@ -61,10 +61,13 @@ def _count_names(value: Any, room: int) -> int:
 def _refuse_repeated_names(body: bytes, distinct: int) -> None:
     """The parser lets the last of two equal names win, so names are counted as written and as understood.
 
-    The cheap count finds at least every name unless there are escapes or space before a colon: when it finds no
-    more than were understood, none is repeated. Otherwise, a string that begins with a colon included, each
-    string is looked at. Raises ``MalformedRequest``.
+    Every name has a colon: with no more colons than names that were understood, none is repeated. That settles
+    the large bodies, whose base64 has no colons. The next count finds at least every name unless there are escapes
+    or space before a colon. Otherwise, a string that begins with a colon included, each string is looked at.
+    Raises ``MalformedRequest``.
     """
+    if body.count(b":") == distinct:
+        return
     has_loose_colons = b" :" in body or b"\t:" in body or b"\n:" in body or b"\r:" in body
     if not has_loose_colons and b"\\" not in body and body.count(b'":') == distinct:
         return
