@@ -198,7 +198,8 @@ class Uploads:
         if most and turn.offset + len(blob) > most:
             raise LimitExceeded(quota="layer_bytes", limit=most)
         writer = await self._create_segment(SHA256)
-        await self._run(writer.write, blob)
+        with _discarding(writer):
+            await self._run(writer.write, blob)
         return await self._keep(turn, writer)
 
     async def complete_parts(
@@ -320,7 +321,8 @@ class Uploads:
             writer.discard()
             return turn.offset
         digest = writer.digests()["sha256"]
-        segment = await self._run(writer.close, is_kept=True)
+        with _discarding(writer):
+            segment = await self._run(writer.close, is_kept=True)
         try:
             return await self._database.write(
                 uploads.add_segment, turn, WrittenSegment(segment.location, segment.length, digest.hex)
@@ -337,7 +339,8 @@ class Uploads:
         writer = await self._create_segment(algorithms)
         await self._write_body(writer, body, turn, length, keeps_prefix=False)
         digests = writer.digests()
-        return _Received(await self._run(writer.close, is_kept=False), digests)
+        with _discarding(writer):
+            return _Received(await self._run(writer.close, is_kept=False), digests)
 
     async def _write_body(
         self,
@@ -404,6 +407,16 @@ def _check_length(turn: WriteTurn, announced: int | None, received: int) -> None
         repository_name=turn.repository_name,
         registry_id=turn.registry.registry_id,
     )
+
+
+@contextmanager
+def _discarding(writer: SegmentWriter) -> Iterator[None]:
+    """Throw a segment away that no row can name yet, when it failed or its request was cancelled."""
+    try:
+        yield
+    except BaseException:
+        writer.discard()
+        raise
 
 
 @contextmanager
