@@ -13,6 +13,9 @@ from moorage.services import images
 #: Seconds between two writes.
 FLUSH_SECONDS = 5.0
 
+#: Images per transaction, so that other writes need not wait for all of them.
+BATCH = 500
+
 
 class PullTimes:
     """Coalesces pulls: of many pulls of one image only the last is written."""
@@ -20,35 +23,38 @@ class PullTimes:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._pulled_at: dict[int, int] = {}
+        self._is_stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def note(self, image_id: int, at: int) -> None:
         """An image was pulled at this time, in microseconds."""
-        self._pulled_at[image_id] = at
+        self._pulled_at[image_id] = max(at, self._pulled_at.get(image_id, at))
 
     def start(self) -> None:
         """Begin to write what is noted, every few seconds."""
-        self._task = asyncio.create_task(self._flush_forever())
+        self._task = asyncio.create_task(self._flush_until_stopped())
 
     async def stop(self) -> None:
         """Write what is left."""
+        self._is_stopping.set()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
         await self.flush()
 
     async def flush(self) -> None:
         """Write what is noted. While the database is away it stays noted."""
-        noted, self._pulled_at = self._pulled_at, {}
-        if not noted:
-            return
-        try:
-            await self._database.write(images.record_pulls, noted)
-        except Unavailable:
-            self._pulled_at = noted | self._pulled_at
+        noted, self._pulled_at = list(self._pulled_at.items()), {}
+        while noted:
+            try:
+                await self._database.write(images.record_pulls, dict(noted[:BATCH]))
+            except Unavailable:
+                for image_id, at in noted:
+                    self.note(image_id, at)
+                return
+            del noted[:BATCH]
 
-    async def _flush_forever(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
+    async def _flush_until_stopped(self) -> None:
+        while not self._is_stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_stopping.wait(), FLUSH_SECONDS)
             await self.flush()
