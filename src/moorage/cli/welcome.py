@@ -33,7 +33,7 @@ def _listening(settings: Settings) -> list[str]:
 
 
 def _credentials(settings: Settings, credentials: Path | None) -> list[str]:
-    region = f"  export AWS_REGION={settings.region}"
+    region = f"  export AWS_DEFAULT_REGION={settings.region}"
     if settings.dev:
         return ["Any credentials do:", "  export AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev", region]
     if credentials is None:

@@ -16,7 +16,7 @@ def test_the_default_server_is_plain_http_on_localhost() -> None:
     )
     assert "skopeo copy --dest-tls-verify=false" in text
     assert f"AWS_SHARED_CREDENTIALS_FILE={Path.cwd()}/moorage-data/credentials" in text
-    assert "export AWS_REGION=us-east-1" in text
+    assert "export AWS_DEFAULT_REGION=us-east-1" in text
 
 
 def test_a_tls_server_needs_trust_instead_of_flags(tmp_path: Path) -> None:
