@@ -16,6 +16,10 @@ from moorage.services.image_ids import ImageId
 from moorage.services.repositories import open_repository
 
 
+#: Rows that one page of referrers looks at, so that a rare artifact type among many others has a bounded cost.
+MOST_REFERRERS_READ = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class ImageDetail:
     """An image with its tags, oldest first."""
@@ -125,17 +129,20 @@ def list_referrers(
 ) -> tuple[list[Referrer], str | None]:
     """Images whose subject this is, of these artifact types (none given: all), and where the next page begins.
 
+    A page may be short, even empty, when most referrers are of other types: then too it says where to go on.
     ECR: ``ListImageReferrers`` has no action of its own and takes that of a pull.
     """
     repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage")
     found: list[ImageRow] = []
-    while len(found) <= limit:
-        page = images.list_referrers(tx, repository.id, str(subject), after, limit + 1)
+    last: str | None = after
+    read = 0
+    while last is not None and len(found) <= limit and read < MOST_REFERRERS_READ:
+        page = images.list_referrers(tx, repository.id, str(subject), last, limit + 1)
         found += [image for image in page if not artifact_types or image.artifact_type in artifact_types]
-        if len(page) <= limit:
-            break
-        after = page[-1].digest
-    last = found[limit - 1].digest if len(found) > limit else None
+        last = page[-1].digest if len(page) > limit else None
+        read += len(page)
+    if len(found) > limit:
+        last = found[limit - 1].digest
     return [Referrer(image, _annotations(tx, image)) for image in found[:limit]], last
 
 
