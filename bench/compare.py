@@ -34,6 +34,7 @@ from bench.seeds import BigFile, Seeded, check, seed
 from bench.servers import Runner, Server, distribution, moorage
 
 RESULTS = Path(__file__).with_name("results")
+PROGRAMS = ("registry", "wrk", "curl")
 SERVERS: dict[str, Runner] = {"Moorage": moorage, "distribution": distribution}
 
 
@@ -81,6 +82,7 @@ Samples = dict[str, dict[str, list[Sample]]]
 def run(scale: Scale, loads: list[Load], directory: Path) -> Samples:
     """Every load on every server, round by round."""
     files = [BigFile.make(directory / f"big-{number}", scale.size) for number in range(4)]
+    sys.stderr.write(f"{len(files)} files of {scale.size} bytes made\n")
     samples: Samples = {load.name: {name: [] for name in SERVERS} for load in loads}
     reads = [load for load in loads if load.read]
     seeded = {name: _seed(name, scale, files[0], directory) for name in SERVERS} if reads else {}
@@ -100,6 +102,7 @@ def _seed(name: str, scale: Scale, big: BigFile, directory: Path) -> Seeded:
     with SERVERS[name](directory / name) as server:
         seeded = seed(server, scale.repositories, scale.tags, [big])
         check(server, seeded)
+        sys.stderr.write(f"{name}: {len(seeded.manifests)} images pushed, read back and compared\n")
         return seeded
 
 
@@ -194,6 +197,9 @@ def main() -> int:
     if arguments.rounds:
         scale = Scale(arguments.rounds, scale.seconds, scale.repositories, scale.tags)
     loads = [load for load in LOADS if arguments.only in load.name]
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        parser.error(f"not on PATH: {', '.join(missing)}; .ci/run bench installs and finds them")
     text = heading(scale)
     with tempfile.TemporaryDirectory(prefix="moorage-bench-", dir=arguments.directory) as directory:
         samples = run(scale, loads, Path(directory))

@@ -4,7 +4,6 @@ import base64
 import http.client
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -101,9 +100,6 @@ def _call(address: str, credentials: Credentials, operation: str, payload: dict[
 @contextmanager
 def distribution(directory: Path) -> Iterator[Server]:
     """The CNCF registry, by ``distribution.yml``."""
-    program = shutil.which("registry")
-    if program is None:
-        raise BenchError("no 'registry' on PATH; .ci/install bench builds it and prints its directory")
     address = f"127.0.0.1:{free_port()}"
     log, data = directory / "server.log", directory / "data"
     data.mkdir(parents=True, exist_ok=True)
@@ -112,7 +108,7 @@ def distribution(directory: Path) -> Iterator[Server]:
         "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(data),
         "OTEL_TRACES_EXPORTER": "none",
     }
-    argv = [program, "serve", str(Path(__file__).with_name("distribution.yml"))]
+    argv = ["registry", "serve", str(Path(__file__).with_name("distribution.yml"))]
     with running(argv, log, environment) as process:
         wait_until_ready(lambda: answers(f"http://{address}/v2/"), process, log)
         yield Server("distribution", address, process.pid, "", lambda _: None)
