@@ -15,7 +15,6 @@ from moorage.metadata.transaction import Transaction
 from moorage.services.image_ids import ImageId
 from moorage.services.repositories import open_repository
 
-
 #: Rows that one page of referrers looks at, so that a rare artifact type among many others has a bounded cost.
 MOST_REFERRERS_READ = 1000
 
