@@ -1,5 +1,6 @@
 """Supervisor program of the tests: ``tiny_serve.py DATA_DIR WORKERS DRAIN_SECONDS [WORKER_MODULE]``."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def main() -> int:
         tls_cert=Path(certificate) if certificate else None,
         tls_key=Path(key) if key else None,
     )
-    slot = Slot("web", (sys.executable, "-m", module), workers)
+    slot = Slot("web", importlib.import_module(module).run, workers)
     supervisor = Supervisor(settings, sockets, [slot], lambda: _announce(settings.port), [lock.descriptor])
     return supervisor.run()
 

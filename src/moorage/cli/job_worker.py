@@ -1,22 +1,22 @@
-"""The process that runs jobs in the background: ``python -m moorage.cli.job_worker``, started by ``serve``."""
+"""The process that runs jobs in the background, a child of ``moorage serve``."""
 
 import asyncio
 import signal
 
 from moorage.jobs.schedule import run_forever
-from moorage.web import log, orders
+from moorage.web import log
+from moorage.web.orders import Orders
 from moorage.wiring import Worker, build_worker
 
 
-def main() -> None:
+def run(mine: Orders) -> None:
     """Run the jobs until told to stop, or until the supervisor is gone."""
-    mine = orders.receive()
     log.configure(mine.settings.log_level)
     asyncio.run(_serve(build_worker(mine.settings), mine))
     log.writer.flush()
 
 
-async def _serve(worker: Worker, mine: orders.Orders) -> None:
+async def _serve(worker: Worker, mine: Orders) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -32,7 +32,3 @@ async def _serve(worker: Worker, mine: orders.Orders) -> None:
         await run_forever(worker.jobs, stop)
     finally:
         await worker.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -3,23 +3,24 @@
 import os
 import socket
 import ssl
-import sys
+from functools import partial
 from pathlib import Path
 
 import typer
 
 from moorage.auth.credentials import check_access_key
 from moorage.auth.private_files import PrivateFileError
+from moorage.cli import job_worker
 from moorage.cli.flags import fail, with_settings
 from moorage.cli.welcome import welcome
 from moorage.config import Settings
 from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup
 from moorage.metadata.sqlite import SqliteTooOld
-from moorage.web import listen, log
+from moorage.web import listen, log, worker
 from moorage.web.data_lock import DataDirectoryBusy, DataLock
 from moorage.web.listen import Address, ListenError
 from moorage.web.supervisor import Slot, Supervisor
-from moorage.wiring import StartRefused, prepare
+from moorage.wiring import StartRefused, build_app, prepare
 
 MAX_DEFAULT_WORKERS = 4
 
@@ -122,6 +123,6 @@ def slots(settings: Settings) -> list[Slot]:
     """The child processes of this server."""
     count = settings.workers or min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS)
     return [
-        Slot("web", (sys.executable, "-m", "moorage.cli.worker"), count),
-        Slot("jobs", (sys.executable, "-m", "moorage.cli.job_worker"), is_listening=False),
+        Slot("web", partial(worker.run, build_app), count),
+        Slot("jobs", job_worker.run, is_listening=False),
     ]

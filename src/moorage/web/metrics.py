@@ -1,8 +1,7 @@
 """Counters for Prometheus, one file per process below ``<data>/metrics``, and the ``/metrics`` page.
 
-prometheus-client chooses between its single-process and multi-process mode when it is imported, by the variable
-``PROMETHEUS_MULTIPROC_DIR``, which the supervisor sets for its workers. In the latter mode custom collectors do
-not work: none here.
+prometheus-client chooses between its single-process and multi-process mode when it is imported; a worker is forked
+later than that, so ``share`` chooses again. In the latter mode custom collectors do not work: none here.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -212,6 +211,12 @@ def prepare_directory(data_dir: Path) -> Path:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, mode=0o700)
     return directory
+
+
+def share(directory: Path) -> None:
+    """In a worker, before it counts anything: count in files that the pages of all workers add up."""
+    os.environ[DIRECTORY_VARIABLE] = str(directory)
+    values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
 
 
 def forget_process(directory: Path, process_id: int) -> None:

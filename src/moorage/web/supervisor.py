@@ -9,16 +9,18 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from moorage.config import Settings
-from moorage.web import metrics, orders
+from moorage.web import metrics
+from moorage.web.child import ChildProcess, fork
+from moorage.web.orders import Orders
 
 #: Failures in a row, before a child was ever ready, after which the server gives up.
 MAX_FAILED_STARTS = 3
@@ -40,13 +42,13 @@ _logger = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A kind of child: ``count`` processes that run ``argv`` and read their orders with ``orders.receive``.
+    """A kind of child: ``count`` processes that run ``program`` with their orders.
 
     Only where ``is_listening`` do they get the listening sockets.
     """
 
     name: str
-    argv: tuple[str, ...]
+    program: Callable[[Orders], None]
     count: int = 1
     is_listening: bool = True
 
@@ -57,7 +59,7 @@ class _Child:
 
     slot: Slot
     number: int
-    process: subprocess.Popen[bytes] | None = None
+    process: ChildProcess | None = None
     control: socket.socket | None = None
     is_ready: bool = False
     was_ready: bool = False
@@ -167,30 +169,29 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         ours, theirs = socket.socketpair()
-        descriptors = [listener.fileno() for listener in self._sockets if child.slot.is_listening]
-        with theirs:
-            child.process = subprocess.Popen(  # noqa: S603 - our own programs
-                child.slot.argv,
-                stdin=subprocess.DEVNULL,
-                env=self._environment(theirs.fileno()),
-                pass_fds=(theirs.fileno(), *descriptors, *self._inherited),
-                # A Ctrl-C in the terminal goes to the supervisor alone, which tells the children.
-                start_new_session=True,
-            )
+        listeners = tuple(self._sockets) if child.slot.is_listening else ()
+        mine = Orders(child.slot.name, child.number, self._settings, listeners, theirs)
+        child.process = fork(partial(child.slot.program, mine), partial(self._become_child, mine, ours))
+        theirs.close()
         child.control = ours
         child.is_ready = False
         child.started_at = time.monotonic()
-        with contextlib.suppress(OSError):  # a child that is gone already is reaped like any other
-            orders.send(ours, child.slot.name, child.number, self._settings, descriptors)
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(child))
         _logger.debug("child_started", slot=child.slot.name, number=child.number, process=child.process.pid)
 
-    def _environment(self, control: int) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_")}
-        return kept | {
-            orders.CONTROL_VARIABLE: str(control),
-            metrics.DIRECTORY_VARIABLE: str(self._metrics_directory),
-        }
+    def _become_child(self, mine: Orders, ours: socket.socket) -> None:
+        """In a child: let go of what is the supervisor's, above all of the ends that show that it lives."""
+        ours.close()
+        for other in self._children:
+            if other.control is not None:
+                other.control.close()
+        for listener in self._sockets:
+            if listener not in mine.sockets:
+                listener.close()
+        self._selector.close()
+        for name in [name for name in os.environ if name.startswith("MOORAGE_")]:
+            del os.environ[name]
+        metrics.share(self._metrics_directory)
 
     def _hear(self, child: _Child) -> None:
         control = child.control
@@ -219,7 +220,7 @@ class Supervisor:
             if child.process is not None and child.process.poll() is not None:
                 self._bury(child, child.process)
 
-    def _bury(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
+    def _bury(self, child: _Child, process: ChildProcess) -> None:
         metrics.forget_process(self._metrics_directory, process.pid)
         self._hang_up(child)
         child.process = None
@@ -246,7 +247,7 @@ class Supervisor:
             for child in self._children:
                 if child.process is not None:
                     _logger.error("child_killed", slot=child.slot.name, number=child.number)
-                    child.process.kill()
+                    child.process.send_signal(signal.SIGKILL)
                     child.process.wait()
 
     def _wait(self) -> None:

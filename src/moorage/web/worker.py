@@ -15,9 +15,10 @@ import structlog
 import uvicorn
 
 from moorage.config import Settings
-from moorage.web import log, orders
+from moorage.web import log
 from moorage.web.asgi import Application
 from moorage.web.listen import BACKLOG
+from moorage.web.orders import Orders
 from moorage.web.protocol import BoundedProtocol
 
 IDLE_SECONDS = 75
@@ -93,9 +94,8 @@ def reload_certificate(
     return True
 
 
-def run(build: Callable[[Settings], Application]) -> None:
-    """The whole life of a web worker: orders, application, serving, end."""
-    mine = orders.receive()
+def run(build: Callable[[Settings], Application], mine: Orders) -> None:
+    """The whole life of a web worker: application, serving, end."""
     settings = mine.settings
     log.configure(settings.log_level)
     application = build(settings)
