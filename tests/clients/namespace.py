@@ -47,6 +47,6 @@ def namespace(directory: Path, names: Sequence[str]) -> Iterator[Namespace]:
         line = holder.stdout.readline().decode().strip()
         if line != "ready":
             raise RuntimeError(f"no private network here: {line}")
-        yield Namespace(("nsenter", f"--target={holder.pid}", "--net", "--mount", "--"))
+        yield Namespace(("nsenter", f"--target={holder.pid}", "--net", "--mount", "--root", "--wd", "--"))
     finally:
         holder.communicate()
