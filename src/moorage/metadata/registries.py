@@ -16,9 +16,22 @@ _FIND = Query(
 )
 _ADD = Query(
     registry.insert()
-    .values(account_id=bindparam("account_id"), region=bindparam("region"), created_at=bindparam("created_at"))
+    .values(
+        account_id=bindparam("account_id"),
+        region=bindparam("region"),
+        created_at=bindparam("created_at"),
+        repository_count=0,
+    )
     .returning(registry.c.id),
     lambda row: int(row[0]),
+)
+_COUNT = Query(
+    select(registry.c.repository_count).where(registry.c.id == bindparam("id")), lambda row: int(row[0])
+)
+_CHANGE_COUNT = Statement(
+    registry.update()
+    .where(registry.c.id == bindparam("which"))
+    .values(repository_count=registry.c.repository_count + bindparam("change"))
 )
 _FIND_SETTING = Query(
     select(account_setting.c.value).where(
@@ -49,6 +62,16 @@ def ensure_registry(tx: Transaction, key: RegistryKey) -> int:
         return found
     accounts.ensure_account(tx, key.registry_id)
     return tx.one(_ADD, account_id=key.registry_id, region=key.region, created_at=tx.now)
+
+
+def get_repository_count(tx: Transaction, registry_id: int) -> int:
+    """How many live repositories the registry of this row id holds."""
+    return tx.one(_COUNT, id=registry_id)
+
+
+def change_repository_count(tx: Transaction, registry_id: int, change: int) -> None:
+    """Keep the number of live repositories in step with the repository rows."""
+    tx.run(_CHANGE_COUNT, which=registry_id, change=change)
 
 
 def find_setting(tx: Transaction, key: RegistryKey, name: str) -> str | None:

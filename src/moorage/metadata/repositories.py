@@ -62,13 +62,6 @@ _PAGE = Query(
     .limit(bindparam("limit")),
     RepositoryRow._make,
 )
-_NTH = Query(
-    select(repository.c.id)
-    .where(repository.c.registry_id == bindparam("registry_id"), repository.c.deleted_at.is_(None))
-    .limit(1)
-    .offset(bindparam("offset")),
-    lambda row: int(row[0]),
-)
 _ADD = Statement(
     repository.insert().values(
         registry_id=bindparam("registry_id"),
@@ -79,8 +72,12 @@ _ADD = Statement(
         image_count=0,
     )
 )
-_DELETE = Statement(
-    repository.update().where(repository.c.id == bindparam("which")).values(deleted_at=bindparam("deleted_at"))
+_DELETE = Query(
+    repository.update()
+    .where(repository.c.id == bindparam("which"))
+    .values(deleted_at=bindparam("deleted_at"))
+    .returning(repository.c.registry_id),
+    lambda row: int(row[0]),
 )
 _SET_MUTABILITY = Statement(
     repository.update()
@@ -116,28 +113,25 @@ def list_repositories(tx: Transaction, key: RegistryKey, after: str, limit: int)
     return tx.all(_PAGE, registry_id=key.registry_id, region=key.region, after=after, limit=limit)
 
 
-def has_at_least(tx: Transaction, registry_id: int, count: int) -> bool:
-    """Whether the registry already holds so many live repositories."""
-    return tx.find(_NTH, registry_id=registry_id, offset=count - 1) is not None
-
-
 def add_repository(
     tx: Transaction, key: RegistryKey, name: str, tag_mutability: str, filters: tuple[str, ...]
 ) -> None:
     """Make a repository; the caller has checked that the name is free."""
+    registry_id = registries.ensure_registry(tx, key)
     tx.run(
         _ADD,
-        registry_id=registries.ensure_registry(tx, key),
+        registry_id=registry_id,
         name=name,
         created_at=tx.now,
         tag_mutability=tag_mutability,
         exclusion_filters=msgspec.json.encode(filters).decode(),
     )
+    registries.change_repository_count(tx, registry_id, 1)
 
 
 def mark_deleted(tx: Transaction, repository_id: int) -> None:
     """Take the repository, and with it all that is in it, out of every reader's sight."""
-    tx.run(_DELETE, which=repository_id, deleted_at=tx.now)
+    registries.change_repository_count(tx, tx.one(_DELETE, which=repository_id, deleted_at=tx.now), -1)
 
 
 def set_tag_mutability(

@@ -94,6 +94,8 @@ registry = _table(
     Column("account_id", _Name, ForeignKey("account.id"), nullable=False),
     Column("region", _Name, nullable=False),
     Column("created_at", _Time, nullable=False),
+    #: Live repositories; kept here so that the quota costs the same at any number.
+    Column("repository_count", BigInteger, nullable=False),
     Index("registry_key_unique", "account_id", "region", unique=True),
 )
 

@@ -80,8 +80,9 @@ def create_repository(
 
 def _check_quota(tx: Transaction, registry: RegistryKey) -> None:
     limit = tx.settings.quotas.repositories
-    registry_id = registries.ensure_registry(tx, registry)
-    if limit and repositories.has_at_least(tx, registry_id, limit):
+    if not limit:
+        return
+    if registries.get_repository_count(tx, registries.ensure_registry(tx, registry)) >= limit:
         raise LimitExceeded(quota="repositories", limit=limit)
 
 

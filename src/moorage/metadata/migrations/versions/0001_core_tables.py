@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("region", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("repository_count", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("registry_account_id_fk")),
         sa.PrimaryKeyConstraint("id", name=op.f("registry_pk")),
         sqlite_autoincrement=True,
