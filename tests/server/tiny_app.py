@@ -1,7 +1,9 @@
 """A small application that the tests of the process and HTTP plumbing serve."""
 
 import asyncio
+import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
 
 from moorage.config import Settings
@@ -27,6 +29,8 @@ async def answer(request: Request) -> Response:
             return plain(200, "slept")
         case "/echo":
             return await _echo(request)
+        case "/digest":
+            return await _digest(request)
         case "/headers":
             return plain(
                 200, "\n".join(f"{name.decode()}: {value.decode()}" for name, value in request.headers)
@@ -48,6 +52,40 @@ async def _echo(request: Request) -> Response:
         SEEN.append("incomplete")
         return plain(400, "incomplete")
     return Response(200, [(b"content-length", str(len(body)).encode())], body)
+
+
+class _Full(Exception):
+    """The sink takes no more."""
+
+
+async def _digest(request: Request) -> Response:
+    """What came of a body, and who read it; ``?pause=`` seconds before each piece, ``?most=`` bytes, then 413."""
+    parameters = dict(request.query())
+    most = int(parameters.get("most", "1000000000"))
+    running = hashlib.sha256()
+
+    def sink(data: bytes | memoryview) -> None:
+        if request.bytes_read > most:
+            raise _Full
+        time.sleep(float(parameters.get("pause", "0")))
+        running.update(data)
+
+    await asyncio.sleep(float(parameters.get("delay", "0")))
+    reader = "thread"
+    try:
+        if not await request.take(sink):
+            reader = "loop"
+            async for piece in request.stream():
+                running.update(piece)
+    except BodyIncomplete:
+        SEEN.append(f"incomplete {request.bytes_read} {running.hexdigest()}")
+        return plain(400, "incomplete")
+    except _Full:
+        return plain(413, "full")
+    except asyncio.CancelledError:
+        SEEN.append("cancelled")
+        raise
+    return plain(200, f"{running.hexdigest()} {request.bytes_read} {reader}")
 
 
 async def _pieces(length: int) -> AsyncIterator[bytes]:

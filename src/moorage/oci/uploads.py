@@ -64,7 +64,7 @@ async def _receive_whole(call: Call, digest: Digest) -> Response:
         call.caller,
         call.registry,
         call.name,
-        call.request.stream(),
+        call.request,
         length=_body_length(call.request),
         digest=digest,
     )
@@ -79,7 +79,7 @@ async def patch_upload(call: Call) -> Response:
         call.registry,
         call.name,
         call.reference,
-        call.request.stream(),
+        call.request,
         first_byte=part.first_byte,
         length=part.length,
     )
@@ -98,7 +98,7 @@ async def put_upload(call: Call) -> Response:
         call.registry,
         call.name,
         call.reference,
-        call.request.stream(),
+        call.request,
         first_byte=part.first_byte,
         length=part.length,
         digest=digest,

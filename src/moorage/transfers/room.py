@@ -27,10 +27,25 @@ class Room:
 
     async def check(self) -> None:
         """Raises ``Unavailable`` that names what is short."""
-        now = time.monotonic()
-        if now - self._looked_at > FRESH_SECONDS:
-            self._looked_at = now
+        if self._is_stale():
             self._lacks = await self._threads.run(self._look)
+        self._judge()
+
+    def check_blocking(self) -> None:
+        """``check`` for whoever is in a thread already."""
+        if self._is_stale():
+            self._lacks = self._look()
+        self._judge()
+
+    def _is_stale(self) -> bool:
+        """Whether it is time for another look, which the caller then takes."""
+        now = time.monotonic()
+        if now - self._looked_at <= FRESH_SECONDS:
+            return False
+        self._looked_at = now
+        return True
+
+    def _judge(self) -> None:
         if self._lacks:
             raise Unavailable(what=self._lacks)
 

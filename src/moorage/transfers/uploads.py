@@ -33,11 +33,9 @@ from moorage.metadata.transaction import Transaction
 from moorage.services import uploads
 from moorage.services.repositories import open_for_push
 from moorage.services.uploads import PlacedBlob, StoredLayer, WriteTurn, WrittenSegment
+from moorage.transfers.bodies import Body, Sink, batches
 from moorage.transfers.room import Room
 from moorage.transfers.threads import BlobThreads
-
-#: Bytes hashed and written in one go by a thread.
-BATCH = 512 * 1024
 
 SHA256 = ("sha256",)
 
@@ -70,7 +68,7 @@ class Uploads:
         registry: RegistryKey,
         name: RepositoryName,
         upload_id: str,
-        body: AsyncIterator[bytes],
+        body: Body,
         *,
         first_byte: int | None,
         length: int | None,
@@ -99,7 +97,7 @@ class Uploads:
         registry: RegistryKey,
         name: RepositoryName,
         upload_id: str,
-        body: AsyncIterator[bytes],
+        body: Body,
         *,
         first_byte: int | None,
         length: int | None,
@@ -141,7 +139,7 @@ class Uploads:
         caller: Caller,
         registry: RegistryKey,
         name: RepositoryName,
-        body: AsyncIterator[bytes],
+        body: Body,
         *,
         length: int | None,
         digest: Digest,
@@ -334,7 +332,7 @@ class Uploads:
             raise
 
     async def _receive_segment(
-        self, body: AsyncIterator[bytes], turn: WriteTurn, length: int | None, algorithms: Sequence[str]
+        self, body: Body, turn: WriteTurn, length: int | None, algorithms: Sequence[str]
     ) -> _Received:
         writer = await self._create_segment(algorithms)
         await self._write_body(writer, body, turn, length, keeps_prefix=False)
@@ -345,25 +343,40 @@ class Uploads:
     async def _write_body(
         self,
         writer: SegmentWriter,
-        body: AsyncIterator[bytes],
+        body: Body,
         turn: WriteTurn,
         length: int | None,
         *,
         keeps_prefix: bool = True,
     ) -> None:
         """Write the body batch by batch, one batch in flight; discards the segment when it cannot be used."""
+
+        def write(batch: bytes | memoryview) -> None:
+            self._check_size(turn, writer.length + len(batch))
+            # Asked again and again, or one large layer would eat what is held in reserve.
+            self._room.check_blocking()
+            writer.write(batch)
+
         try:
             self._check_size(turn, length or 0)
-            async for batch in _batches(body):
-                self._check_size(turn, writer.length + len(batch))
-                # Asked again and again, or one large layer would eat what is held in reserve.
-                await self._room.check()
-                await self._run(writer.write, batch)
+            await self._pour(body, write)
             _check_length(turn, length, writer.length)
         except BaseException as error:
             if not (keeps_prefix and isinstance(error, BodyIncomplete)):
                 writer.discard()
             raise
+
+    async def _pour(self, body: Body, write: Sink) -> None:
+        """Write a body where it is received, if it can be had there; else in batches from the event loop."""
+        if not isinstance(body, AsyncIterator):
+            try:
+                if await body.take(write):
+                    return
+            except BlobStoreFailed as error:
+                raise _unavailable(error) from error
+            body = body.stream()
+        async for batch in batches(body):
+            await self._run(write, batch)
 
     def _check_size(self, turn: WriteTurn, added: int) -> None:
         most = self._room.quotas.layer_bytes
@@ -380,10 +393,14 @@ class Uploads:
         try:
             return await self._threads.run(call, *args, **kwargs)
         except BlobStoreFailed as error:
-            raise Unavailable(what=f"the blob store: {error}") from error
+            raise _unavailable(error) from error
 
     def _discard(self, locations: Sequence[str]) -> None:
         self._threads.start(self._store.discard_segments, list(locations))
+
+
+def _unavailable(error: BlobStoreFailed) -> Unavailable:
+    return Unavailable(what=f"the blob store: {error}")
 
 
 def _algorithms(digest: Digest) -> tuple[str, ...]:
@@ -430,25 +447,3 @@ def _missing_is_gone(turn: WriteTurn) -> Iterator[None]:
             repository_name=turn.repository_name,
             registry_id=turn.registry.registry_id,
         ) from error
-
-
-async def _batches(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Gather small pieces, so that a thread is worth its while.
-
-    When the client goes away, what came before is still handed on.
-    """
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async for piece in body:
-            pieces.append(piece)
-            size += len(piece)
-            if size >= BATCH:
-                yield b"".join(pieces)
-                pieces, size = [], 0
-    except BodyIncomplete:
-        if pieces:
-            yield b"".join(pieces)
-        raise
-    if pieces:
-        yield b"".join(pieces)

@@ -10,11 +10,16 @@ from urllib.parse import parse_qsl
 
 from moorage.domain.caller import RequestFacts
 from moorage.domain.errors import BodyIncomplete, BodyTooLarge, MalformedQuery
+from moorage.transfers.bodies import Sink
+from moorage.web.body_reader import BodyOffer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+#: The extension of a request's scope through which a server offers to have the body read by a thread.
+BODY_OFFER = "moorage.body"
 
 #: Most name=value pairs that are read from a query string.
 MAX_QUERY_PARAMETERS = 1_000
@@ -24,6 +29,7 @@ class Request:
     """One HTTP request. Header names are lower-case bytes, as ASGI gives them."""
 
     __slots__ = (
+        "_offer",
         "_receive",
         "bytes_read",
         "facts",
@@ -49,6 +55,7 @@ class Request:
         self.bytes_read = 0
         self.is_body_read = False
         self._receive = receive
+        self._offer: BodyOffer | None = scope.get("extensions", {}).get(BODY_OFFER)
 
     def header(self, name: bytes) -> str | None:
         """The first header of this lower-case name, or None."""
@@ -99,6 +106,21 @@ class Request:
             self.is_body_read = not more
             if body:
                 yield body
+
+    async def take(self, sink: Sink) -> bool:
+        """Have a thread hand the whole body to ``sink``, which may block. False: only ``stream`` has it.
+
+        Raises ``BodyIncomplete`` when the client goes away in the middle, and what the sink raises.
+        """
+        if self._offer is None:
+            return False
+
+        def count(data: bytes | memoryview) -> None:
+            self.bytes_read += len(data)
+            sink(data)
+
+        self.is_body_read = await self._offer.take(count)
+        return self.is_body_read
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most ``limit`` bytes. Raises ``BodyTooLarge``, ``BodyIncomplete``."""

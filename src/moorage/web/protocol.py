@@ -8,6 +8,8 @@ llhttp lets pass, trailers that would pose as headers, and an end for bodies tha
 """
 
 import asyncio
+import os
+import socket
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, cast
@@ -20,6 +22,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from moorage.web.asgi import MAX_DISCARDED_BYTES
+from moorage.web.body_reader import LEAST, BodyOffer, ChunkedReader, CountedReader, End, Reader, Readers, Wire
+from moorage.web.http import BODY_OFFER
 
 _logger = structlog.get_logger()
 
@@ -58,6 +62,9 @@ _REFUSALS: Final = {
     501: b"only the chunked transfer coding is served\n",
     505: b"only HTTP 1.1 and 1.0 are served\n",
 }
+
+
+_SENDING: Final = frozenset({"PATCH", "PUT", "POST"})
 
 
 class _Flow(FlowControl):
@@ -103,6 +110,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. A subclass may carry other ``limits``."""
 
     limits = Limits()
+    #: Shared by all connections of a process.
+    readers = Readers()
 
     def __init__(
         self,
@@ -126,6 +135,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._discarded = 0
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        #: Has the body while the loop rests; the other one only if it comes in chunks.
+        self._reader: Reader | None = None
+        self._chunked: ChunkedReader | None = None
 
     # What the transport calls
 
@@ -142,6 +154,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._stop_write_timer()
         self.is_ending = True
+        if self._reader is not None:
+            self._reader.wire.abandon()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
 
@@ -182,6 +196,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        if self._chunked is not None:
+            raise _Refusal(400)  # Seen by nobody: the reader only learns that something follows the body.
         self._part = _Part.HEAD
         super().on_message_begin()
 
@@ -195,11 +211,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False
+        self._offer_body()
         # The application holds the list so far; trailers are collected in another, which nobody reads.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
         """Bytes of the body, for the application or, when it has answered already, for nobody."""
+        if self._chunked is not None:
+            self._chunked.on_body(body)
+            return
         self._body_bytes += len(body)
         if self.cycle.response_complete:
             self._discard(len(body))
@@ -208,6 +228,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is complete."""
+        if self._chunked is not None:
+            self._chunked.is_complete = True
+            return
         self._part = _Part.IDLE
         self._fed = 0
         self._stop_timer()
@@ -237,6 +260,91 @@ class BoundedProtocol(HttpToolsProtocol):
             self._socket.write_eof()
         self.flow.resume_reading()
         self._start_timer(self.limits.discard_seconds, self._socket.close)
+
+    # Bodies that a thread reads
+
+    def _offer_body(self) -> None:
+        """Let the application have a large body read by a thread; never one behind TLS, never a pipelined one."""
+        if self.scope["method"] not in _SENDING or self.scheme != "http" or self.pipeline:
+            return
+        length = self._announced_length()
+        if length is None or length >= LEAST:
+            self.scope["extensions"] = {BODY_OFFER: cast("dict[object, object]", BodyOffer(self, self.cycle))}
+
+    def _announced_length(self) -> int | None:
+        """Bytes of the body, None when it is chunked."""
+        for name, value in self.headers:
+            if name == b"content-length":
+                return int(value)
+            if name == b"transfer-encoding":
+                return None
+        return 0
+
+    def give_body(self, cycle: RequestResponseCycle) -> Reader | None:
+        """See ``Giver``. Only a body that is still coming: behind one that has come a further request may have begun."""
+        if (
+            cycle.disconnected
+            or not cycle.more_body
+            or cycle.response_started
+            or self.is_ending
+            or self._is_deaf
+        ):
+            return None
+        try:
+            duplicate = socket.socket(fileno=os.dup(self._socket.get_extra_info("socket").fileno()))
+        except OSError:
+            return None
+        if cycle.waiting_for_100_continue:
+            self._socket.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            cycle.waiting_for_100_continue = False
+        self.flow.pause_reading()
+        self._stop_timer()
+        wire = Wire(duplicate, self.limits.window_bytes, self.limits.window_seconds)
+        first, cycle.body = bytes(cycle.body), bytearray()
+        length = next((int(value) for name, value in cycle.scope["headers"] if name == b"content-length"), None)
+        if length is None:
+            self._reader = self._chunked = ChunkedReader(wire, first, self.parser, self._is_fair)
+        else:
+            self._reader = CountedReader(wire, first, length - self._body_bytes)
+        return self._reader
+
+    def take_connection_back(self, end: End) -> None:
+        """See ``Giver``. After a body that was read to its end the connection serves on; else it ends."""
+        chunked, self._reader = self._chunked, None
+        if end is not End.ABANDONED:
+            # Else the thread may be parsing to this moment; nobody does after it.
+            self._chunked = None
+        if self.is_ending:
+            return
+        if end is End.COMPLETE:
+            self._go_on(chunked)
+        elif end is End.GONE:
+            self.cycle.disconnected = True
+        elif end is End.SLOW:
+            self._refuse_slow()
+        elif end is End.MALFORMED:
+            self._refuse(400)
+        else:
+            # Somewhere in the body: nothing that follows can be read.
+            self._is_deaf = True
+            self.cycle.keep_alive = False
+        # Here, too, it is seen when the client goes away.
+        self.flow.resume_reading()
+
+    def _go_on(self, chunked: ChunkedReader | None) -> None:
+        if chunked is None:
+            # The old parser still waits for a body that never passed through it.
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        elif chunked.has_more:
+            self._is_deaf = True
+            self.cycle.keep_alive = False
+        self.on_message_complete()
+
+    def _is_fair(self, fed: int, body_bytes: int) -> bool:
+        """Whether the framing of chunks is in proportion. Called in the reader's thread, while the loop rests."""
+        allowance = self.limits.header_bytes + self.limits.framing_ratio * (self._body_bytes + body_bytes)
+        return self._fed + fed - self._body_bytes - body_bytes <= allowance
 
     # Bounds
 
