@@ -163,7 +163,7 @@ class Victim:
 
     def web_workers(self) -> set[int]:
         """The process ids of the web workers."""
-        return {one for one in self.processes() if "moorage.cli.worker" in _read(one, "cmdline").split("\0")}
+        return {one for one in self.processes() if _read(one, "comm").startswith("moorage-web")}
 
     def processes(self) -> set[int]:
         """The process ids of all that runs of this server, its parent aside."""

@@ -60,7 +60,9 @@ def fork(program: Callable[[], None], prepare: Callable[[], None]) -> ChildProce
     return ChildProcess(pid)
 
 
-def _live(program: Callable[[], None], prepare: Callable[[], None], mask: set[int | signal.Signals]) -> NoReturn:
+def _live(
+    program: Callable[[], None], prepare: Callable[[], None], mask: set[int | signal.Signals]
+) -> NoReturn:
     """The whole life of the child. It never returns into the parent's code."""
     code = 1
     try:

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -189,6 +190,8 @@ class Supervisor:
             if listener not in mine.sockets:
                 listener.close()
         self._selector.close()
+        with contextlib.suppress(OSError):  # what ``ps`` and ``top`` show, where there is such a file
+            Path("/proc/self/comm").write_text(f"moorage-{mine.name}-{mine.number}")
         for name in [name for name in os.environ if name.startswith("MOORAGE_")]:
             del os.environ[name]
         metrics.share(self._metrics_directory)
