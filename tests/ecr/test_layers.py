@@ -444,6 +444,26 @@ def test_download_url_from_another_account_is_denied(app: Driver) -> None:
     )
 
 
+def test_a_damaged_layer_is_unavailable_until_it_is_pushed_again(app: Driver) -> None:
+    """Clients push what is not available, and that repairs it."""
+    app.push("app", "one")
+    digest = digest_of(b"layer of one")
+
+    def availability() -> str:
+        answer = app.ok("BatchCheckLayerAvailability", repositoryName="app", layerDigests=[digest])
+        return str(answer["layers"][0]["layerAvailability"])
+
+    assert availability() == "AVAILABLE"
+    app.store._stored.clear()
+    assert availability() == "UNAVAILABLE"
+    answer = app.call("GetDownloadUrlForLayer", repositoryName="app", layerDigest=digest)
+    assert answer.code == "LayerInaccessibleException"
+    upload_id = start(app)
+    add(app, upload_id, 0, b"layer of one")
+    assert complete(app, upload_id, digest).code == "LayerAlreadyExistsException"
+    assert availability() == "AVAILABLE"
+
+
 def test_a_download_of_a_damaged_layer_is_an_error(app: Driver) -> None:
     """Bytes that are gone are never answered with something else."""
     app.push("app", "one")

@@ -139,13 +139,36 @@ def test_a_blob_of_another_repository_is_not_there(pushed: Registry) -> None:
         assert pushed.send(method, f"/v2/team/other/blobs/{DIGEST}").status == 404
 
 
-def test_damage_is_told_and_never_served(pushed: Registry) -> None:
-    """Threat 72: a copy that is shorter than its row says."""
+@pytest.fixture
+def damaged(pushed: Registry) -> Registry:
+    """The blob's only copy is shorter than its row says."""
     for location in list(pushed.store._stored):
         pushed.store.keep(location, BLOB[:100])
-    reply = pushed.send("GET", PATH)
+    return pushed
+
+
+def test_damage_is_told_and_never_served(damaged: Registry) -> None:
+    """Threat 72: not a byte of it."""
+    reply = damaged.send("GET", PATH)
     assert reply.outcome == (404, "BLOB_UNKNOWN")
     assert "damaged" in reply.error[2]
+
+
+def test_a_push_that_asks_first_repairs_a_damaged_blob(damaged: Registry) -> None:
+    """HEAD does not claim that it is there, so the client sends it again."""
+    assert damaged.send("HEAD", PATH).status == 404
+    damaged.push_blob("team/app", BLOB)
+    assert damaged.send("HEAD", PATH).status == 200
+    assert damaged.send("GET", PATH).body == BLOB
+
+
+def test_a_damaged_blob_is_not_mounted(damaged: Registry) -> None:
+    """The client gets an upload instead, and what it sends repairs both repositories."""
+    damaged.create("team/other")
+    reply = damaged.send("POST", f"/v2/team/other/blobs/uploads/?mount={DIGEST}&from=team/app")
+    assert reply.status == 202
+    damaged.push_blob("team/other", BLOB)
+    assert damaged.send("GET", PATH).body == BLOB
 
 
 def test_a_manifest_is_not_a_blob(registry: Registry) -> None:

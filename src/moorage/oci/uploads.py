@@ -53,9 +53,10 @@ async def _mount(call: Call, digest: Digest, source: str | None) -> bool:
         holder = None if source is None else RepositoryName.parse(source)
     except RepositoryNameInvalid:
         return False
-    return await call.context.database.write(
+    mounted = await call.context.database.write(
         layers.mount_layer, call.caller, call.registry, call.name, digest, holder
     )
+    return mounted is not None and await call.context.downloads.is_sound(mounted)
 
 
 async def _receive_whole(call: Call, digest: Digest) -> Response:

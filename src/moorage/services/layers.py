@@ -105,8 +105,8 @@ def mount_layer(
     name: RepositoryName,
     digest: Digest,
     source: RepositoryName | None,
-) -> bool:
-    """Let the repository see a blob that another one of the registry has; returns whether it now does.
+) -> LayerRow | None:
+    """Let the repository see a blob that another one of the registry has; returns it, or None if it cannot be.
 
     Without ``source`` any repository that the caller may read will do (OCI distribution-spec, "Mounting a blob
     from another repository"). A source that the caller may not read answers like one without the blob.
@@ -114,7 +114,7 @@ def mount_layer(
     """
     target = open_for_push(tx, caller, registry, name, "ecr:InitiateLayerUpload")
     if current_setting(tx, registry, "BLOB_MOUNTING") == "DISABLED":
-        return False
+        return None
     holders = (
         [source]
         if source is not None
@@ -124,8 +124,8 @@ def mount_layer(
         layer = _find_readable(tx, caller, registry, RepositoryName(holder), digest)
         if layer is not None:
             layers.ensure_layer(tx, target.id, str(digest), layer.blob_id)
-            return True
-    return False
+            return layer
+    return None
 
 
 def _find_readable(

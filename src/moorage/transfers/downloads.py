@@ -37,6 +37,21 @@ class Downloads:
             raise BlobDamaged(digest=layer.digest)
         return reader
 
+    async def check(self, layer: LayerRow) -> None:
+        """Make sure that a layer could be served. Raises what ``open`` raises."""
+        (await self.open(layer)).close()
+
+    async def is_sound(self, layer: LayerRow) -> bool:
+        """Whether a client may rely on the layer; one that is damaged has to be pushed again, which repairs it.
+
+        Raises ``Unavailable``.
+        """
+        try:
+            await self.check(layer)
+        except BlobDamaged:
+            return False
+        return True
+
     async def stream(self, reader: BlobReader, offset: int, length: int) -> AsyncIterator[bytes]:
         """``length`` bytes from ``offset`` on; closes the reader at the end, also of an abandoned stream."""
         try:

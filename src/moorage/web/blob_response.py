@@ -34,6 +34,8 @@ async def blob_response(request: Request, downloads: Downloads, layer: LayerRow,
     length = layer.size if part is None else part.length
     headers.append((b"content-length", b"%d" % length))
     if request.method == "HEAD":
+        # What a push asks first: told that a damaged blob is there, it would never send what repairs it.
+        await downloads.check(layer)
         return Response(200, headers)
     reader = await downloads.open(layer)
     if part is None:

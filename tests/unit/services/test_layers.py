@@ -48,7 +48,8 @@ def mount(
     shelf: Shelf, source: RepositoryName | None, digest: Digest = DIGEST, name: RepositoryName = OTHER
 ) -> bool:
     """Mount a blob into ``team/other``."""
-    return shelf.database.write_now(layers.mount_layer, shelf.caller, shelf.registry, name, digest, source)
+    write = shelf.database.write_now
+    return write(layers.mount_layer, shelf.caller, shelf.registry, name, digest, source) is not None
 
 
 def remove(shelf: Shelf, digest: Digest = DIGEST, name: RepositoryName = APP) -> None:

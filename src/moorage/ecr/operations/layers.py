@@ -9,6 +9,7 @@ from moorage.ecr import answers
 from moorage.ecr.dispatch import Call, operation
 from moorage.ecr.downloads import download_url
 from moorage.services import layers, uploads
+from moorage.services.layers import LayerAvailability
 
 #: ECR: the size that clients cut their parts to.
 PART_SIZE: Final = 10 * 1024 * 1024
@@ -27,9 +28,16 @@ async def batch_check_layer_availability(call: Call, request: dict[str, Any]) ->
         well_formed,
     )
     return {
-        "layers": [answers.layer(one) for one in found],
+        "layers": [answers.layer(await _checked(call, one)) for one in found],
         "failures": [answers.layer_failure(digest) for digest in given if not ANY_DIGEST.fullmatch(digest)],
     }
+
+
+async def _checked(call: Call, availability: LayerAvailability) -> LayerAvailability:
+    """A damaged layer is UNAVAILABLE, or no client would push what repairs it."""
+    layer = availability.layer
+    is_usable = layer is None or await call.context.downloads.is_sound(layer)
+    return availability if is_usable else LayerAvailability(availability.digest, None)
 
 
 @operation("InitiateLayerUpload")
@@ -97,7 +105,8 @@ async def get_download_url_for_layer(call: Call, request: dict[str, Any]) -> dic
     registry = call.registry(request.get("registryId"))
     name = RepositoryName.parse(request["repositoryName"])
     digest = Digest.parse(request["layerDigest"])
-    await call.context.database.read(layers.get_downloadable_layer, call.caller, registry, name, digest)
+    layer = await call.context.database.read(layers.get_downloadable_layer, call.caller, registry, name, digest)
+    await call.context.downloads.check(layer)
     claims = tokens.DownloadClaims(
         str(digest),
         str(registry.registry_id),  # The encoder takes no subclasses of str.
