@@ -377,7 +377,7 @@ def test_batch_get_counts_as_a_pull(app: Driver) -> None:
 def test_batch_get_refuses_an_answer_that_would_not_fit(app: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many tags on one large manifest must not exhaust the memory."""
     digest = app.push("app", "one", "v1", "v2")
-    monkeypatch.setattr("moorage.ecr.operations.images.MAX_ANSWERED_BYTES", 600)
+    monkeypatch.setattr("moorage.services.image_batches.MAX_CONTENT_BYTES", 600)
     assert app.refused("BatchGetImage", repositoryName="app", imageIds=[{"imageDigest": digest}]) == (
         "InvalidParameterException"
     )

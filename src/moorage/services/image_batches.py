@@ -1,11 +1,12 @@
 """Several images in one call: get them, or delete them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.digest import Digest
-from moorage.domain.errors import ImageReferencedByIndex
+from moorage.domain.errors import ImageReferencedByIndex, InvalidRequest
 from moorage.domain.names import RepositoryName, Tag
 from moorage.metadata import images, repositories, tags
 from moorage.metadata.images import ImageRow
@@ -14,6 +15,9 @@ from moorage.metadata.transaction import Transaction
 from moorage.services.image_ids import ImageFailure, ImageFailureCode, ImageId
 from moorage.services.images import find_image, image_not_found
 from moorage.services.repositories import open_repository
+
+#: Bytes of manifests that one call gets; an image counts once for each tag that it is found under.
+MAX_CONTENT_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,10 @@ def batch_get_images(
     """The images in the order asked for, and the ids that name none.
 
     ECR: by digest there is one element for each tag of the image.
+    Raises ``RepositoryNotFound``, ``InvalidRequest`` for more than ``MAX_CONTENT_BYTES``.
     """
     repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage")
-    found: list[FoundImage] = []
+    named: list[tuple[ImageRow, str | None]] = []
     failures: list[ImageFailure] = []
     for image_id in dict.fromkeys(ids):
         image = image_id.resolve(tx, repository.id)
@@ -43,9 +48,20 @@ def batch_get_images(
         names: Sequence[str | None] = (
             [image_id.tag] if image_id.tag else tags.list_tags_of_image(tx, image.id) or [None]
         )
-        content = images.get_content(tx, image.manifest_id)
-        found += [FoundImage(image, tag, content) for tag in names]
+        named += [(image, tag) for tag in names]
+    _check_size(image for image, _ in named)
+    found = [FoundImage(image, tag, images.get_content(tx, image.manifest_id)) for image, tag in named]
     return found, failures
+
+
+def _check_size(wanted: Iterable[ImageRow]) -> None:
+    """Refuse by what the rows say, before any manifest is read."""
+    total = sum(image.manifest_size for image in wanted)
+    if total > MAX_CONTENT_BYTES:
+        raise InvalidRequest(
+            text=f"The manifests asked for have {total} bytes together, one answer takes {MAX_CONTENT_BYTES}: "
+            "ask for fewer images at a time, or by tag"
+        )
 
 
 def batch_delete_images(

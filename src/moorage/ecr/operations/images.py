@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from moorage.domain.digest import Digest
-from moorage.domain.errors import InvalidRequest, ManifestDigestMismatch
+from moorage.domain.errors import ManifestDigestMismatch
 from moorage.domain.manifest import Manifest
 from moorage.domain.media_types import without_parameters
 from moorage.domain.names import RepositoryName, Tag
@@ -11,14 +11,10 @@ from moorage.ecr import answers
 from moorage.ecr.dispatch import Call, operation
 from moorage.ecr.pagination import open_page, refuse_paging
 from moorage.services import image_batches, image_lists, images
-from moorage.services.image_batches import FoundImage
 from moorage.services.image_ids import ImageId
 
 #: ECR: the one list with a page size of its own.
 REFERRERS_PAGE: Final = 20
-
-#: Bytes of manifests in one answer. An image has an element, manifest included, for each of its tags.
-MAX_ANSWERED_BYTES: Final = 64 * 1024 * 1024
 
 
 @operation("PutImage")
@@ -57,7 +53,6 @@ async def batch_get_image(call: Call, request: dict[str, Any]) -> dict[str, Any]
     found, failures = await call.context.database.read(
         image_batches.batch_get_images, call.caller, registry, name, _read_image_ids(request)
     )
-    _check_size(found)
     for one in found:
         call.context.pulls.note(one.image.id, call.caller.request.received_at)
     return {
@@ -68,15 +63,6 @@ async def batch_get_image(call: Call, request: dict[str, Any]) -> dict[str, Any]
 
 def _read_image_ids(request: dict[str, Any]) -> list[ImageId]:
     return [answers.read_image_id(given) for given in request["imageIds"]]
-
-
-def _check_size(found: list[FoundImage]) -> None:
-    total = sum(len(one.content) for one in found)
-    if total > MAX_ANSWERED_BYTES:
-        raise InvalidRequest(
-            text=f"The manifests asked for have {total} bytes together, one answer takes {MAX_ANSWERED_BYTES}: "
-            "ask for fewer images at a time, or by tag"
-        )
 
 
 @operation("BatchDeleteImage")
