@@ -84,6 +84,7 @@ def test_no_list_is_sorted(connection: Any, name: str) -> None:
         (images._PAGES["UNTAGGED"], "image_page_untagged"),
         (images._TAG_PAGES["TAGGED"], "image_page_tagged"),
         (images._TAG_PAGES["UNTAGGED"], "image_page_untagged"),
+        (images._TAGS_BETWEEN, "image_page_tagged"),
         (images._REFERRERS, "image_subject"),
         (images._INDEXES_OF, "image_reference_digest"),
         (layers._HOLDERS, "layer_holder"),
@@ -96,7 +97,7 @@ def test_lists_of_a_part_use_the_index_of_that_part(connection: Any, query: Quer
 
 
 def test_every_list_has_a_limit_or_a_bound_by_its_owner() -> None:
-    """What can grow without end is paged; the others are bounded by a quota or by one upload's parts."""
-    bounded = {"repositories._TAGS", "tags._OF_IMAGE", "uploads._SEGMENTS"}
+    """What can grow without end is paged; the others are bounded by a quota, one page or one upload's parts."""
+    bounded = {"images._TAGS_BETWEEN", "repositories._TAGS", "tags._OF_IMAGE", "uploads._SEGMENTS"}
     unlimited = {name for name in ORDERED if ALL[name].element._limit_clause is None}  # type: ignore[attr-defined]
     assert unlimited == bounded

@@ -110,6 +110,19 @@ _TAG_PAGES = {
     )
     for status in ("ANY", "TAGGED", "UNTAGGED")
 }
+_TAGS_BETWEEN = Query(
+    _with_status(select(image.c.id, tag.c.name), "TAGGED")
+    .select_from(image)
+    .join(tag, tag.c.image_id == image.c.id)
+    .where(
+        image.c.repository_id == bindparam("repository_id"),
+        image.c.deleted_at.is_(None),
+        image.c.id >= bindparam("first"),
+        image.c.id <= bindparam("last"),
+    )
+    .order_by(image.c.id, tag.c.id),
+    lambda row: (int(row[0]), str(row[1])),
+)
 _REFERRERS = Query(
     _LIVE.where(image.c.subject_digest == bindparam("subject_digest"), image.c.digest > bindparam("after"))
     .order_by(image.c.digest)
@@ -215,6 +228,11 @@ def list_image_tags(
     return tx.all(
         _TAG_PAGES[status], repository_id=repository_id, after_image=after[0], after_tag=after[1], limit=limit
     )
+
+
+def list_tags_between(tx: Transaction, repository_id: int, first: int, last: int) -> list[tuple[int, str]]:
+    """Image id and tag, an image's oldest tag first, of the live images with ids from ``first`` to ``last``."""
+    return tx.all(_TAGS_BETWEEN, repository_id=repository_id, first=first, last=last)
 
 
 def list_referrers(

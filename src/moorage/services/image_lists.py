@@ -68,7 +68,16 @@ def list_image_details(
     repository = open_repository(tx, caller, registry, name, "ecr:DescribeImages")
     found = images.list_images(tx, repository.id, status, after, limit + 1)
     last = found[limit - 1].id if len(found) > limit else None
-    return [_detail(tx, image) for image in found[:limit]], last
+    return _details(tx, repository.id, found[:limit]), last
+
+
+def _details(tx: Transaction, repository_id: int, page: Sequence[ImageRow]) -> list[ImageDetail]:
+    """A page in the order of ids, with the tags of all of its images read at once."""
+    details = {image.id: ImageDetail(image, []) for image in page}
+    if any(image.tag_count for image in page):
+        for image_id, name in images.list_tags_between(tx, repository_id, page[0].id, page[-1].id):
+            details[image_id].tags.append(name)
+    return list(details.values())
 
 
 def describe_images(
