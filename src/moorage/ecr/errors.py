@@ -12,7 +12,7 @@ from typing import Final
 
 from moorage.domain import errors
 from moorage.domain.errors import RegistryError
-from moorage.ecr.validation import REPOSITORY_NAME_CONSTRAINT
+from moorage.web.messages import IN_THE_REGISTRY, SENTENCES, WITHIN, invalid, render
 
 Facts = Mapping[str, object]
 
@@ -41,23 +41,17 @@ class Row:
 
 
 _IN_REGISTRY: Final = "in the repository with name '{repository_name}' in registry with id '{registry_id}'"
-_IN_THE_REGISTRY: Final = (
-    "in the repository with name '{repository_name}' in the registry with id '{registry_id}'"
-)
-_WITHIN: Final = "within the repository with name '{repository_name}' in the registry with id '{registry_id}'"
-_FOR_PUSH: Final = (
-    "required for pushing image into repository with name '{repository_name}' "
-    "in the registry with id '{registry_id}' do not exist"
-)
-_TAG_PATTERN: Final = "[a-zA-Z0-9_][a-zA-Z0-9._-]{{0,127}}"
 
 
-def _invalid(path: str, constraint: str) -> str:
-    return f"Invalid parameter at '{path}' failed to satisfy constraint: '{constraint}'"
-
-
-def _invalid_part(message: str) -> Row:
-    return Row("InvalidLayerPartException", message, members=_part_members)
+def _said(
+    error: type[RegistryError],
+    code: str,
+    status: int = 400,
+    query: tuple[str, int] | None = None,
+    members: Callable[[Facts], Mapping[str, object]] | None = None,
+) -> Row:
+    """A row whose sentence is the same on both faces."""
+    return Row(code, SENTENCES[error], status, query, members)
 
 
 def _part_members(facts: Facts) -> Mapping[str, object]:
@@ -88,10 +82,8 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
     errors.CredentialsExpired: Row(
         "ExpiredTokenException", "The security token included in the request is expired"
     ),
-    errors.AccountSwitchedOff: Row(
-        "UnrecognizedClientException",
-        "The account of these credentials is switched off.",
-        query=("OptInRequired", 403),
+    errors.AccountSwitchedOff: _said(
+        errors.AccountSwitchedOff, "UnrecognizedClientException", query=("OptInRequired", 403)
     ),
     errors.SignatureMismatch: Row(
         "InvalidSignatureException",
@@ -104,10 +96,7 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
     errors.SignatureIncomplete: Row(
         "IncompleteSignatureException", "{text}", query=("IncompleteSignature", 400)
     ),
-    errors.AccessDenied: Row(
-        "AccessDeniedException",
-        "User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}",
-    ),
+    errors.AccessDenied: _said(errors.AccessDenied, "AccessDeniedException"),
     # The request itself.
     errors.OperationUnknown: Row(
         "UnknownOperationException",
@@ -125,71 +114,51 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
         query=("InvalidAction", 400),
     ),
     # botocore and the other SDKs try 500, 502, 503 and 504 again, and leave 501 alone.
-    errors.NotBuilt: Row(
-        "NotImplementedException",
-        "Moorage does not do this yet: {what} is not built. Nothing was changed.",
-        status=501,
-    ),
+    errors.NotBuilt: _said(errors.NotBuilt, "NotImplementedException", status=501),
     errors.MalformedRequest: Row("SerializationException", "{text}", query=("InvalidParameterValue", 400)),
     errors.ParameterMissing: Row("InvalidParameterException", "{text}", query=("MissingParameter", 400)),
-    errors.InvalidParameter: Row("InvalidParameterException", _invalid("{path}", "{constraint}")),
-    errors.InvalidRequest: Row("InvalidParameterException", "{text}"),
+    errors.InvalidParameter: _said(errors.InvalidParameter, "InvalidParameterException"),
+    errors.InvalidRequest: _said(errors.InvalidRequest, "InvalidParameterException"),
     errors.ConflictingParameters: Row(
         "InvalidParameterException", "{text}", query=("InvalidParameterCombination", 400)
     ),
-    errors.MalformedQuery: Row("SerializationException", "{text}", query=("MalformedQueryString", 404)),
-    errors.PageTokenInvalid: Row("InvalidParameterException", _invalid("nextToken", "Invalid next token")),
+    errors.MalformedQuery: _said(
+        errors.MalformedQuery, "SerializationException", query=("MalformedQueryString", 404)
+    ),
+    errors.PageTokenInvalid: Row("InvalidParameterException", invalid("nextToken", "Invalid next token")),
     errors.BodyTooLarge: Row(
         "InvalidParameterException",
         "The request body is larger than the {limit} bytes that this operation takes.",
     ),
-    errors.BodyIncomplete: Row(
-        "SerializationException",
-        "The request body ended before it was complete.",
-        query=("InvalidParameterValue", 400),
+    errors.BodyIncomplete: _said(
+        errors.BodyIncomplete, "SerializationException", query=("InvalidParameterValue", 400)
     ),
-    errors.RepositoryNameInvalid: Row(
-        "InvalidParameterException", _invalid("repositoryName", REPOSITORY_NAME_CONSTRAINT)
-    ),
-    errors.TagInvalid: Row(
-        "InvalidParameterException", _invalid("imageTag", f"must satisfy regular expression '{_TAG_PATTERN}'")
-    ),
-    errors.DigestInvalid: Row(
-        "InvalidParameterException",
-        "The digest '{digest}' is not 'sha256:' with 64 or 'sha512:' with 128 lower-case hexadecimal digits.",
-    ),
+    errors.RepositoryNameInvalid: _said(errors.RepositoryNameInvalid, "InvalidParameterException"),
+    errors.TagInvalid: _said(errors.TagInvalid, "InvalidParameterException"),
+    errors.DigestInvalid: _said(errors.DigestInvalid, "InvalidParameterException"),
     errors.RegistryIdInvalid: Row(
         "InvalidParameterException",
-        _invalid("registryId", "Member must satisfy regular expression pattern: [0-9]{{12}}"),
+        invalid("registryId", "Member must satisfy regular expression pattern: [0-9]{{12}}"),
     ),
-    errors.ArnInvalid: Row("InvalidParameterException", _invalid("resourceArn", "Invalid ARN")),
+    errors.ArnInvalid: Row("InvalidParameterException", invalid("resourceArn", "Invalid ARN")),
     errors.ResourceTagInvalid: Row("InvalidTagParameterException", "{text}"),
     errors.TooManyResourceTags: Row("TooManyTagsException", "A repository takes at most {limit} tags."),
-    errors.LimitExceeded: Row(
-        "LimitExceededException", "The quota '{quota}' of {limit} has been reached. An operator can raise it."
-    ),
+    errors.LimitExceeded: _said(errors.LimitExceeded, "LimitExceededException"),
     # What does not exist.
-    errors.RepositoryNotFound: Row(
-        "RepositoryNotFoundException",
-        "The repository with name '{repository_name}' does not exist in the registry with id '{registry_id}'",
-    ),
+    errors.RepositoryNotFound: _said(errors.RepositoryNotFound, "RepositoryNotFoundException"),
     errors.ImageNotFound: Row(
         "ImageNotFoundException",
         "The image with imageId {{imageDigest:'{image_digest}', imageTag:'{image_tag}'}} does not exist "
-        + _WITHIN,
+        + WITHIN,
     ),
-    errors.LayerNotFound: Row(
-        "LayersNotFoundException", "The layer with digest '{digest}' does not exist " + _WITHIN
-    ),
+    errors.LayerNotFound: _said(errors.LayerNotFound, "LayersNotFoundException"),
     errors.LayerInaccessible: Row(
         "LayerInaccessibleException",
         "The layer with digest '{digest}' "
-        + _IN_THE_REGISTRY
+        + IN_THE_REGISTRY
         + " cannot be downloaded: no image there refers to it",
     ),
-    errors.UploadNotFound: Row(
-        "UploadNotFoundException", "The upload with id '{upload_id}' " + _IN_THE_REGISTRY + " does not exist"
-    ),
+    errors.UploadNotFound: _said(errors.UploadNotFound, "UploadNotFoundException"),
     # What the state forbids.
     errors.RepositoryAlreadyExists: Row(
         "RepositoryAlreadyExistsException",
@@ -204,18 +173,12 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
         "ImageAlreadyExistsException",
         "Image with digest '{digest}' and tag '{tag}' already exists " + _IN_REGISTRY,
     ),
-    errors.ImageTagAlreadyExists: Row(
-        "ImageTagAlreadyExistsException",
-        "The image tag '{tag}' already exists in the '{repository_name}' repository and cannot be overwritten "
-        "because the tag is immutable.",
-    ),
+    errors.ImageTagAlreadyExists: _said(errors.ImageTagAlreadyExists, "ImageTagAlreadyExistsException"),
     errors.LayerAlreadyExists: Row(
         "LayerAlreadyExistsException", "The layer with digest '{digest}' already exists " + _IN_REGISTRY
     ),
-    errors.UploadOutOfOrder: _invalid_part("First byte of the layer part is {first_byte} instead of {offset}"),
-    errors.UploadBusy: _invalid_part(
-        "Another request continued the upload with id '{upload_id}'; its next byte is {offset}"
-    ),
+    errors.UploadOutOfOrder: _said(errors.UploadOutOfOrder, "InvalidLayerPartException", members=_part_members),
+    errors.UploadBusy: _said(errors.UploadBusy, "InvalidLayerPartException", members=_part_members),
     errors.EmptyUpload: Row(
         "EmptyUploadException",
         "The upload with id '{upload_id}' "
@@ -226,38 +189,24 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
         "LayerPartTooSmallException", "All layer parts except the last part should be at least 5MB"
     ),
     # The bytes.
-    errors.ManifestInvalid: Row(
-        "InvalidParameterException", _invalid("ImageManifest", "Invalid JSON syntax") + ": {reason}"
-    ),
+    errors.ManifestInvalid: _said(errors.ManifestInvalid, "InvalidParameterException"),
     errors.ManifestTooLarge: Row(
         "InvalidParameterException",
-        _invalid("imageManifest", "Member must have length less than or equal to {limit}"),
+        invalid("imageManifest", "Member must have length less than or equal to {limit}"),
     ),
-    errors.ManifestDigestMismatch: Row(
-        "ImageDigestDoesNotMatchException",
-        "The image manifest has the digest '{actual}', not the given '{given}'.",
+    errors.ManifestDigestMismatch: _said(errors.ManifestDigestMismatch, "ImageDigestDoesNotMatchException"),
+    errors.BlobDigestMismatch: _said(errors.BlobDigestMismatch, "InvalidLayerException"),
+    errors.LayersMissing: _said(errors.LayersMissing, "LayersNotFoundException"),
+    errors.ReferencedImagesMissing: _said(errors.ReferencedImagesMissing, "ReferencedImagesNotFoundException"),
+    errors.PartLengthMismatch: Row(
+        "InvalidLayerPartException",
+        "The layer part has {received} bytes where partFirstByte and partLastByte announce {announced}",
+        members=_part_members,
     ),
-    errors.BlobDigestMismatch: Row(
-        "InvalidLayerException",
-        "The layer digest calculation performed by Amazon ECR upon receipt of the image layer does not match the "
-        "digest specified. The layer has the digest '{actual}', not the given '{given}'.",
-    ),
-    errors.LayersMissing: Row("LayersNotFoundException", "Layers with digests '{digests}' " + _FOR_PUSH),
-    errors.ReferencedImagesMissing: Row(
-        "ReferencedImagesNotFoundException", "Images with digests '{digests}' " + _FOR_PUSH
-    ),
-    errors.PartLengthMismatch: _invalid_part(
-        "The layer part has {received} bytes where partFirstByte and partLastByte announce {announced}"
-    ),
-    errors.BlobTooLarge: Row("LimitExceededException", "A layer takes at most {limit} bytes."),
-    errors.BlobDamaged: Row(
-        "LayerInaccessibleException",
-        "The stored layer with digest '{digest}' is gone or damaged. Pushing it again repairs it.",
-    ),
+    errors.BlobTooLarge: _said(errors.BlobTooLarge, "LimitExceededException"),
+    errors.BlobDamaged: _said(errors.BlobDamaged, "LayerInaccessibleException"),
     # The server.
-    errors.Unavailable: Row(
-        "ServiceUnavailable", "The request cannot be served now: {what}. Try again later.", status=503
-    ),
+    errors.Unavailable: _said(errors.Unavailable, "ServiceUnavailable", status=503),
 }
 
 #: Errors that never become the answer of a JSON call, and why.
@@ -282,20 +231,11 @@ def describe(error: RegistryError, *, is_query: bool) -> ErrorAnswer:
     if row is None:
         return unforeseen(is_operation_known=True)
     code, status = row.query if is_query and row.query else (row.code, row.status)
-    message = row.message.format_map({name: _shown(fact) for name, fact in error.facts.items()}).rstrip()
-    return ErrorAnswer(code, status, message, row.members(error.facts) if row.members else {})
+    members = row.members(error.facts) if row.members else {}
+    return ErrorAnswer(code, status, render(row.message, error.facts), members)
 
 
 def unforeseen(*, is_operation_known: bool) -> ErrorAnswer:
     """The answer to a failure that nobody foresaw. It says nothing of the failure: that is in the log only."""
     code = "ServerException" if is_operation_known else "InternalFailure"
     return ErrorAnswer(code, 500, "An unforeseen failure; the server's log tells more under this request's id.")
-
-
-def _shown(fact: object) -> str:
-    """ECR: an absent half is the word null, several digests stand in brackets."""
-    if fact is None:
-        return "null"
-    if isinstance(fact, list | tuple):
-        return f"[{', '.join(map(str, fact))}]"
-    return str(fact)

@@ -23,6 +23,7 @@ import msgspec
 from moorage.domain.errors import InvalidParameter, MalformedRequest
 from moorage.ecr.contract import SHAPES
 from moorage.ecr.shapes import Kind, Operation, Shape
+from moorage.web.messages import REPOSITORY_NAME_CONSTRAINT
 
 Check = Callable[[Any], Any]
 
@@ -42,11 +43,6 @@ _LINEAR_PATTERNS: Final[Mapping[str, str]] = {
 _TOLD_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "ImageTagMutability": ("IMMUTABLE", "MUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"),
 }
-
-#: ECR: the text still shows the grammar of 2015, which clients match on; accepted is the wider one of the model.
-REPOSITORY_NAME_CONSTRAINT: Final = (
-    "must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'"
-)
 
 
 class _Refused(Exception):

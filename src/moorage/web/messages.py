@@ -10,15 +10,15 @@ from typing import Final
 from moorage.domain import errors
 from moorage.domain.errors import RegistryError
 
-#: ECR prints the older grammar of names, and a quote too many; the newer one is what is taken.
+#: ECR: the text still shows the grammar of 2015, which clients match on; accepted is the wider one of the model.
 REPOSITORY_NAME_CONSTRAINT: Final = (
     "must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'"
 )
 
-_IN_THE_REGISTRY: Final = (
+IN_THE_REGISTRY: Final = (
     "in the repository with name '{repository_name}' in the registry with id '{registry_id}'"
 )
-_WITHIN: Final = "within the repository with name '{repository_name}' in the registry with id '{registry_id}'"
+WITHIN: Final = "within the repository with name '{repository_name}' in the registry with id '{registry_id}'"
 _FOR_PUSH: Final = (
     "required for pushing image into repository with name '{repository_name}' "
     "in the registry with id '{registry_id}' do not exist"
@@ -54,8 +54,8 @@ SENTENCES: Final[Mapping[type[RegistryError], str]] = {
     errors.RepositoryNotFound: (
         "The repository with name '{repository_name}' does not exist in the registry with id '{registry_id}'"
     ),
-    errors.LayerNotFound: "The layer with digest '{digest}' does not exist " + _WITHIN,
-    errors.UploadNotFound: "The upload with id '{upload_id}' " + _IN_THE_REGISTRY + " does not exist",
+    errors.LayerNotFound: "The layer with digest '{digest}' does not exist " + WITHIN,
+    errors.UploadNotFound: "The upload with id '{upload_id}' " + IN_THE_REGISTRY + " does not exist",
     # What the state forbids.
     errors.ImageTagAlreadyExists: (
         "The image tag '{tag}' already exists in the '{repository_name}' repository and cannot be overwritten "
