@@ -10,7 +10,7 @@ from typing import Final
 
 from moorage.auth import tokens
 from moorage.auth.tokens import DownloadClaims
-from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.caller import RegistryKey
 from moorage.domain.digest import Digest
 from moorage.domain.errors import (
     AccessDenied,
@@ -25,7 +25,7 @@ from moorage.domain.errors import (
 )
 from moorage.domain.names import RegistryId, RepositoryName
 from moorage.metadata.layers import LayerRow
-from moorage.services import accounts, layers
+from moorage.services import layers
 from moorage.web.asgi import plain
 from moorage.web.blob_response import blob_response
 from moorage.web.context import Context
@@ -75,22 +75,13 @@ async def _open_layer(context: Context, request: Request) -> tuple[LayerRow, str
     token = find_parameter(request.query(), "token")
     if token is None:
         raise CredentialsUnknown
-    claims = tokens.read_download_token(context.keyring, token, request.facts.received_at)
+    caller, claims = context.authenticator.for_download(request, token)
     if request.path != PATH + claims.digest:
         raise CredentialsUnknown
-    account = RegistryId(claims.registry_id)
-    caller = Caller(
-        account,
-        accounts.root_arn(account),
-        claims.access_key_id,
-        claims.region,
-        request.facts,
-        is_trusted=context.settings.dev,
-    )
     found = await context.database.read(
         layers.get_layer,
         caller,
-        RegistryKey(account, claims.region),
+        RegistryKey(RegistryId(claims.registry_id), claims.region),
         RepositoryName(claims.repository_name),
         Digest.parse(claims.digest),
     )

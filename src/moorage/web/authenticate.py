@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from moorage.auth import sigv4, tokens
 from moorage.auth.sealing import Keyring, MasterKey
+from moorage.auth.tokens import DownloadClaims
 from moorage.config import Settings
 from moorage.domain.caller import Caller
 from moorage.domain.errors import (
@@ -48,7 +49,7 @@ AuthenticationCounter = Callable[[str, str], None]
 
 
 class Authenticator:
-    """Proves callers of both faces."""
+    """Proves callers of both faces and of download URLs."""
 
     def __init__(
         self,
@@ -89,9 +90,23 @@ class Authenticator:
             raise
         self._on_checked("accepted", "")
 
+    async def check_unread(self, request: Request) -> None:
+        """Refuse whoever could not have signed this request whatever its body: it need not be read then.
+
+        Proves nothing; ``for_json`` does, with the body. Raises what ``for_json`` raises.
+        """
+        if self._settings.dev:
+            return
+        signed = self._parse(request)
+        try:
+            await self._database.read(accounts.find_key_holder, signed.access_key_id)
+            sigv4.check_time(signed, request.facts.received_at)
+        except RegistryError as refusal:
+            self._on_checked("refused", type(refusal).__name__)
+            raise
+
     async def _prove_json(self, request: Request, body: bytes) -> SignedCaller:
-        self._refuse_other_services(request)
-        signed = sigv4.parse(request.method, request.raw_path, request.query_string, request.headers, SERVICES)
+        signed = self._parse(request)
         digest = await _sha256(body)
         try:
             holder = await self._database.read(accounts.find_key_holder, signed.access_key_id)
@@ -105,6 +120,10 @@ class Authenticator:
             holder.account_id, holder.principal_arn, signed.access_key_id, signed.region, request.facts
         )
         return SignedCaller(caller, signed.service, signed.form)
+
+    def _parse(self, request: Request) -> sigv4.SignedRequest:
+        self._refuse_other_services(request)
+        return sigv4.parse(request.method, request.raw_path, request.query_string, request.headers, SERVICES)
 
     def _refuse_other_services(self, request: Request) -> None:
         named = sigv4.claims(request.query_string, request.headers)
@@ -129,7 +148,10 @@ class Authenticator:
         Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``CredentialsExpired``.
         """
         with self._counted():
-            header = request.header(b"authorization")
+            headers = request.header_values(b"authorization")
+            if len(headers) > 1:
+                raise CredentialsUnknown  # A proxy in between may have judged by the other one.
+            header = headers[0] if headers else None
             if self._settings.dev:
                 return self._trusted_registry(request, header, region)
             return self._prove_registry(request, header, region)
@@ -159,6 +181,27 @@ class Authenticator:
         return Caller(
             account, accounts.root_arn(account), access_key_id, region, request.facts, is_trusted=True
         )
+
+    # --- Download URLs ---------------------------------------------------------------------------------------
+
+    def for_download(self, request: Request, token: str) -> tuple[Caller, DownloadClaims]:
+        """Whom the token of a download URL was given to, and the blob that it opens.
+
+        As with a registry token, the key's state is read by ``authorize``. Raises ``CredentialsUnknown``,
+        ``CredentialsExpired``.
+        """
+        with self._counted():
+            claims = tokens.read_download_token(self._keyring, token, request.facts.received_at)
+            account = RegistryId(claims.registry_id)
+            caller = Caller(
+                account,
+                accounts.root_arn(account),
+                claims.access_key_id,
+                claims.region,
+                request.facts,
+                is_trusted=self._settings.dev,
+            )
+            return caller, claims
 
 
 async def _sha256(body: bytes) -> str:
