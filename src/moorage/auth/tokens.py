@@ -14,6 +14,7 @@ import msgspec
 
 from moorage.auth.sealing import Keyring, SealBroken
 from moorage.domain.errors import CredentialsExpired, CredentialsUnknown, PageTokenInvalid
+from moorage.domain.names import plain_text
 
 _HOUR: Final = 3_600 * 1_000_000
 
@@ -71,7 +72,7 @@ class _PagePayload(msgspec.Struct, frozen=True, array_like=True):
     position: tuple[Scalar, ...]
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
+_encode: Final = msgspec.msgpack.Encoder(enc_hook=plain_text).encode
 _decode_registry: Final = msgspec.msgpack.Decoder(RegistryTokenClaims).decode
 _decode_download: Final = msgspec.msgpack.Decoder(DownloadClaims).decode
 _decode_page: Final = msgspec.msgpack.Decoder(_PagePayload).decode
@@ -165,7 +166,7 @@ def read_download_token(keyring: Keyring, text: str, now: int) -> DownloadClaims
 
 def fingerprint(filters: object) -> str:
     """A short name for what a list was filtered by: anything msgspec can encode, members in any order."""
-    return sha256(msgspec.msgpack.encode(filters, order="deterministic")).hexdigest()[:32]
+    return sha256(msgspec.msgpack.encode(filters, enc_hook=plain_text, order="deterministic")).hexdigest()[:32]
 
 
 def issue_page_token(keyring: Keyring, scope: PageScope, position: tuple[Scalar, ...], now: int) -> str:

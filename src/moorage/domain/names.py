@@ -54,3 +54,13 @@ class RegistryId(str):
         if not _REGISTRY_ID.fullmatch(text[:13]):
             raise RegistryIdInvalid(registry_id=text[:20])
         return cls(text)
+
+
+def plain_text(value: object) -> str:
+    """A name as a ``str`` and nothing else: what encoders call for a type that they do not know.
+
+    Raises ``TypeError`` for anything but text.
+    """
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form on the wire")

@@ -52,7 +52,7 @@ def open_page(
     filters = {name: value for name, value in request.items() if name not in _NOT_FILTERS}
     scope = PageScope(
         operation,
-        str(registry.registry_id),  # The encoder takes no subclasses of str.
+        registry.registry_id,
         registry.region,
         request.get("repositoryName"),
         tokens.fingerprint(filters) if filters else "",

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from moorage.domain.errors import MalformedRequest
+from moorage.domain.names import plain_text
 from moorage.ecr.errors import ErrorAnswer
 from moorage.web.http import Response
 
@@ -23,6 +24,7 @@ _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\r\n]*+(:)?', re.D
 _CONTAINERS: Final = (dict, list, tuple)
 
 _decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder(enc_hook=plain_text).encode
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -80,16 +82,6 @@ def dump_json(value: object) -> bytes:
     encoded = _encode(value)
     # Walking the value costs more than writing it; most answers have nothing to leave out.
     return _encode(_without_none(value)) if b"null" in encoded else encoded
-
-
-def _write_text(value: object) -> str:
-    """Domain names are subclasses of str, which the encoder does not know."""
-    if isinstance(value, str):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} has no form on the wire")
-
-
-_encode: Final = msgspec.json.Encoder(enc_hook=_write_text).encode
 
 
 def _without_none(value: Any) -> Any:

@@ -11,6 +11,7 @@ from moorage.auth import tokens
 from moorage.auth.sealing import Keyring
 from moorage.auth.tokens import DownloadClaims, PageScope, RegistryTokenClaims
 from moorage.domain.errors import CredentialsExpired, CredentialsUnknown, PageTokenInvalid
+from moorage.domain.names import RegistryId
 
 _NOW = 1_770_000_000_000_000
 _KEYRING = Keyring({1: b"1" * 32}, 1)
@@ -46,6 +47,12 @@ class TestRegistryToken:
         """Until its last microsecond."""
         text = tokens.issue_registry_token(_KEYRING, _CLAIMS)
         assert tokens.read_registry_token(_KEYRING, text, _CLAIMS.expires_at - 1) == _CLAIMS
+
+    def test_names_are_sealed_as_the_text_that_they_are(self) -> None:
+        """An account of the domain's own type, a kind of text, is read back as text."""
+        claims = msgspec.structs.replace(_CLAIMS, account_id=RegistryId(_CLAIMS.account_id))
+        text = tokens.issue_registry_token(_KEYRING, claims)
+        assert tokens.read_registry_token(_KEYRING, text, _NOW) == _CLAIMS
 
     def test_token_is_refused_as_expired_when_its_time_is_over(self) -> None:
         """A genuine token whose time is over is told apart, also right after it was taken."""

@@ -16,7 +16,7 @@ async def get_authorization_token(call: Call, request: dict[str, Any]) -> dict[s
     await context.database.read(authorize, caller, "ecr:GetAuthorizationToken", call.registry())
     expires_at = caller.request.received_at + tokens.REGISTRY_TOKEN_LIFETIME
     claims = RegistryTokenClaims(
-        str(caller.account_id),  # The encoder takes no subclasses of str.
+        caller.account_id,
         caller.principal_arn,
         caller.access_key_id,
         caller.region,

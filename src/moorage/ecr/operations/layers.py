@@ -109,9 +109,9 @@ async def get_download_url_for_layer(call: Call, request: dict[str, Any]) -> dic
     await call.context.downloads.check(layer)
     claims = tokens.DownloadClaims(
         str(digest),
-        str(registry.registry_id),  # The encoder takes no subclasses of str.
+        registry.registry_id,
         registry.region,
-        str(name),
+        name,
         call.caller.access_key_id,
         call.caller.request.received_at + tokens.DOWNLOAD_TOKEN_LIFETIME,
     )
