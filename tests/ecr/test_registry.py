@@ -143,9 +143,10 @@ def test_token_stands_for_the_principal(driver: Driver) -> None:
     (entry,) = driver.ok("GetAuthorizationToken")["authorizationData"]
     assert entry["expiresAt"] == (NOW + 12 * HOUR) // 1000 / 1000
     assert entry["proxyEndpoint"] == "http://localhost:5050"
-    user, _, password = b64decode(entry["authorizationToken"], validate=True).decode().partition(":")
-    claims = tokens.read_registry_token(driver.context.keyring, password, NOW)
-    assert (user, claims.account_id, claims.access_key_id) == ("AWS", ACCOUNT, KEY.access_key_id)
+    header = f"Basic {entry['authorizationToken']}"
+    assert b64decode(entry["authorizationToken"], validate=True).startswith(b"AWS:")
+    claims = tokens.read_registry_authorization(driver.context.keyring, header, NOW)
+    assert (claims.account_id, claims.access_key_id) == (ACCOUNT, KEY.access_key_id)
     assert claims.region == REGION
 
 

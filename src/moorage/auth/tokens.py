@@ -86,17 +86,15 @@ def issue_registry_token(keyring: Keyring, claims: RegistryTokenClaims) -> str:
     return keyring.seal("registry-token", _encode(claims))
 
 
-def read_registry_token(keyring: Keyring, text: str, now: int) -> RegistryTokenClaims:
-    """What a password claims. Raises ``CredentialsUnknown``, ``CredentialsExpired``."""
-    return _unexpired(_unseal_registry_token(keyring, text), now)
-
-
 def read_registry_authorization(keyring: Keyring, header: str, now: int) -> RegistryTokenClaims:
     """What the ``Authorization`` header of a ``/v2/`` request claims: Basic, and the password a token.
 
     Raises ``CredentialsUnknown``, ``CredentialsExpired``.
     """
-    return _unexpired(_unseal_authorization(keyring, header), now)
+    claims = _unseal_authorization(keyring, header)
+    if now >= claims.expires_at:
+        raise CredentialsExpired
+    return claims
 
 
 def as_authorization_token(password: str) -> str:
@@ -125,21 +123,11 @@ def read_basic(header: str) -> tuple[str, str]:
 # get in, a keyring is part of the key, and expiry is checked at every use.
 @lru_cache(maxsize=4_096)
 def _unseal_authorization(keyring: Keyring, header: str) -> RegistryTokenClaims:
-    return _unseal_registry_token(keyring, read_basic(header)[1])
-
-
-@lru_cache(maxsize=4_096)
-def _unseal_registry_token(keyring: Keyring, text: str) -> RegistryTokenClaims:
+    _, password = read_basic(header)
     try:
-        return _decode_registry(keyring.unseal("registry-token", text))
+        return _decode_registry(keyring.unseal("registry-token", password))
     except (SealBroken, msgspec.MsgspecError):
         raise CredentialsUnknown from None
-
-
-def _unexpired(claims: RegistryTokenClaims, now: int) -> RegistryTokenClaims:
-    if now >= claims.expires_at:
-        raise CredentialsExpired
-    return claims
 
 
 # --- Download URLs -------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ def tag_resource(tx: Transaction, caller: Caller, arn: RepositoryArn, pairs: Seq
     """
     tags = check_resource_tags(pairs)
     found = _open(tx, caller, arn, "ecr:TagResource")
+    # Merged to be counted; only what is new or changed is written.
     merge_resource_tags(repositories.list_resource_tags(tx, found.id), tags)
     repositories.put_resource_tags(tx, found.id, tags)
 

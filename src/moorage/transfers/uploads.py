@@ -211,7 +211,9 @@ class Uploads:
         """Make a layer of an upload's parts.
 
         ECR: an upload without parts and parts under 5 MiB before the last are refused here, and a layer that the
-        repository has already is ``LayerAlreadyExists``, once the bytes were verified.
+        repository has already is ``LayerAlreadyExists``, once the bytes were verified. Unlike on ``/v2/``, a wrong
+        digest leaves the upload as it is, to be completed by the right one. Raises ``EmptyUpload``,
+        ``LayerPartTooSmall``, ``BlobDigestMismatch``, ``UploadNotFound``, ``UploadBusy``, ``Unavailable``.
         """
         turn = await self._database.write(
             uploads.begin_writing,
