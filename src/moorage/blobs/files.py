@@ -101,6 +101,15 @@ def write_all(descriptor: Descriptor, data: memoryview) -> None:
         data = data[written:]
 
 
+def begin_flush(descriptor: Descriptor, offset: int, length: int) -> None:
+    """Have the system begin to write a range to the disk, without waiting. It promises nothing: only a sync does.
+
+    "Don't need" does that for pages that are not on the disk yet, and leaves them in memory.
+    """
+    with suppress(OSError):
+        os.posix_fadvise(descriptor.number, offset, length, os.POSIX_FADV_DONTNEED)
+
+
 def read_pieces(descriptor: Descriptor, length: int) -> Iterator[memoryview]:
     """Exactly the first ``length`` bytes, in pieces that are valid until the next is asked for.
 

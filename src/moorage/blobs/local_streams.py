@@ -13,15 +13,19 @@ from moorage.blobs.files import Descriptor, failures_of
 from moorage.blobs.hashing import Hashes
 from moorage.domain.digest import Digest
 
+#: The disk is set to work each time so much was written, or all of it would be left to the sync at the end.
+FLUSH_BYTES = 16 * 1024 * 1024
+
 
 class LocalSegmentWriter:
     """``SegmentWriter`` on a file that nobody else knows."""
 
-    __slots__ = ("_descriptor", "_hashes", "_path", "length", "location")
+    __slots__ = ("_descriptor", "_flushed", "_hashes", "_path", "length", "location")
 
     def __init__(self, location: str, path: Path, descriptor: Descriptor, hashes: Hashes) -> None:
         self.location = location
         self.length = 0
+        self._flushed = 0
         self._path = path
         self._descriptor: Descriptor | None = descriptor
         self._hashes = hashes
@@ -34,6 +38,9 @@ class LocalSegmentWriter:
             files.write_all(descriptor, view)
         self._hashes.update(view)
         self.length += len(view)
+        if self.length - self._flushed >= FLUSH_BYTES:
+            files.begin_flush(descriptor, self._flushed, self.length - self._flushed)
+            self._flushed = self.length
 
     def digests(self) -> dict[str, Digest]:
         """See ``SegmentWriter``."""
