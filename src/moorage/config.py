@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-
-Count = Annotated[int, Field(ge=0)]
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 MEBIBYTE = 1024 * 1024
+
+_REGION = "[a-z]{2}(-[a-z]+)+-[0-9]+"
+
+Count = Annotated[int, Field(ge=0)]
+RegistryName = Annotated[str, Field(pattern=f"^[0-9]{{12}}/{_REGION}$")]
 
 
 class Quotas(BaseModel):
@@ -43,23 +52,24 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("moorage-data"), description="Directory of the database, the blobs and the keys."
     )
-    listen: tuple[str, ...] = Field(
-        ("127.0.0.1:5050", "[::1]:5050"), description="Addresses to listen on, as host:port or [host]:port."
+    #: NoDecode: in the environment it is a list with commas, not JSON.
+    listen: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1:5050", "[::1]:5050"),
+        description="Addresses to listen on, as host:port or [host]:port; in the environment with commas between.",
     )
     account_id: str = Field(
         "000000000000", pattern="^[0-9]{12}$", description="Account of the default registry, twelve digits."
     )
-    region: str = Field(
-        "us-east-1", pattern="^[a-z]{2}(-[a-z]+)+-[0-9]+$", description="Region of the default registry."
-    )
+    region: str = Field("us-east-1", pattern=f"^{_REGION}$", description="Region of the default registry.")
     registry_host: str = Field(
         "",
         description="Template of registry host names with {account} and {region}, optionally starting with https://. "
         "Empty: localhost:<port> for the default registry and <account>.dkr.ecr.<region>.localhost:<port> for others.",
     )
-    hosts: dict[str, str] = Field(
+    hosts: dict[str, RegistryName] = Field(
         default_factory=dict,
-        description="Further host names, each with the registry it stands for as account/region.",
+        description="Further host names, each with the registry it stands for as account/region; in the environment "
+        "a JSON object.",
     )
     workers: Count = Field(0, description="Web worker processes; 0 means as many as cores, at most 4.")
     database: str = Field(
@@ -102,6 +112,17 @@ class Settings(BaseSettings):
     def _split_addresses(cls, value: Any) -> Any:
         return tuple(value.split(",")) if isinstance(value, str) else value
 
+    @field_validator("listen")
+    @classmethod
+    def _check_ports(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("at least one address is needed")
+        for address in value:
+            host, _, port = address.rpartition(":")
+            if not (host and port.isascii() and port.isdigit()):
+                raise ValueError(f"{address!r} is not of the form host:port, as 127.0.0.1:5050 is")
+        return value
+
     @field_validator("database", "storage")
     @classmethod
     def _refuse_unbuilt(cls, value: str) -> str:
@@ -139,12 +160,15 @@ class Settings(BaseSettings):
 
 
 def load(flags: dict[str, Any], file: Path | None = None) -> Settings:
-    """Merge flags over environment over TOML file over defaults.
+    """Merge flags over environment over TOML file over defaults, the quotas one by one.
 
-    Raises ``pydantic.ValidationError`` with a sentence per wrong setting, ``OSError`` or
-    ``tomllib.TOMLDecodeError`` for an unreadable file.
+    Raises ``pydantic.ValidationError`` with a sentence per wrong setting, ``pydantic_settings.SettingsError`` for a variable of the
+    environment that cannot be read, ``OSError`` or ``tomllib.TOMLDecodeError`` for an unreadable file.
     """
     merged: dict[str, Any] = tomllib.loads(file.read_text()) if file else {}
-    merged |= EnvSettingsSource(Settings)()
+    environment = EnvSettingsSource(Settings)()
+    if isinstance(merged.get("quotas"), dict) and "quotas" in environment:
+        environment["quotas"] = merged["quotas"] | environment["quotas"]
+    merged |= environment
     merged |= {name: value for name, value in flags.items() if value is not None}
     return Settings(**merged)

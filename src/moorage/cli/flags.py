@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import pydantic
+import pydantic_settings
 import typer
 
 from moorage import config
@@ -84,6 +85,8 @@ def load(flags: dict[str, Any], file: Path | None) -> Settings:
         return config.load({name: value for name, value in flags.items() if value not in (None, [])}, file)
     except pydantic.ValidationError as error:
         fail(*(describe(problem) for problem in error.errors()))
+    except pydantic_settings.SettingsError as error:
+        fail(f"environment: {error}")
     except tomllib.TOMLDecodeError as error:
         fail(f"{file} is not TOML: {error}")
     except OSError as error:

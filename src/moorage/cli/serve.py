@@ -59,8 +59,6 @@ def check(settings: Settings) -> list[Address]:
         addresses = [listen.parse_address(text) for text in settings.listen]
     except ListenError as error:
         fail(str(error))
-    if not addresses:
-        fail("listen: at least one address is needed")
     reachable = [str(address) for address in addresses if not address.is_loopback]
     if settings.dev and reachable and not settings.dev_beyond_loopback:
         fail(

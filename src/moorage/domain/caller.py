@@ -5,7 +5,7 @@ from typing import Literal
 
 from moorage.domain.names import RegistryId
 
-Face = Literal["json", "v2", "cli"]
+Face = Literal["json", "v2"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 from moorage.config import Settings
 from moorage.domain.caller import RegistryKey
 from moorage.domain.names import RegistryId, RepositoryName
+from moorage.web.listen import without_port
 
 # <account>.dkr.ecr.<region>.<suffix>, its FIPS form dkr.ecr-fips and its dual-stack form dkr-ecr.
 _ECR_HOST: Final = re.compile(r"([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]{1,32})\.[a-z0-9.-]{1,200}")
@@ -37,7 +38,7 @@ class RegistryHosts:
         name = (host or "").lower()
         if name in self._named:
             return self._named[name]
-        name = re.sub(r":[0-9]+$", "", name)
+        name = without_port(name)
         if name in self._named:
             return self._named[name]
         matched = _ECR_HOST.fullmatch(name)

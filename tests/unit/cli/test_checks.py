@@ -59,7 +59,7 @@ def test_the_sqlite_in_use_is_new_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("listen", "status"), [("127.0.0.1:1", "ok"), ("0.0.0.0:1", "warn"), ("nonsense", "fail")]
+    ("listen", "status"), [("127.0.0.1:1", "ok"), ("0.0.0.0:1", "warn"), ("127.0.0.1:99999", "fail")]
 )
 def test_other_machines_without_tls_are_warned_of(listen: str, status: str) -> None:
     """Passwords would cross the network in the clear."""

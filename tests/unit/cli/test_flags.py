@@ -51,6 +51,46 @@ def test_listen_may_be_repeated(program: typer.Typer) -> None:
     assert shown["listen"] == ["127.0.0.1:1", "[::1]:1"]
 
 
+def test_listen_in_the_environment_has_commas(program: typer.Typer) -> None:
+    """As everywhere else where one variable holds several addresses."""
+    shown = run(program, MOORAGE_LISTEN="127.0.0.1:1,[::1]:1")
+    assert shown["listen"] == ["127.0.0.1:1", "[::1]:1"]
+
+
+def test_hosts_in_the_environment_are_json(program: typer.Typer) -> None:
+    """Each names the registry that it stands for."""
+    hosts = {"registry.example": "123456789012/eu-west-1"}
+    assert run(program, MOORAGE_HOSTS=json.dumps(hosts))["hosts"] == hosts
+
+
+def test_quotas_are_set_one_by_one(program: typer.Typer, tmp_path: Path) -> None:
+    """One in the environment leaves those of the file as they are."""
+    file = tmp_path / "moorage.toml"
+    file.write_text("[quotas]\nrepositories = 5\nlayer_parts = 6\n")
+    quotas = run(program, "--config", str(file), MOORAGE_QUOTAS__LAYER_PARTS="7")["quotas"]
+    assert isinstance(quotas, dict)
+    assert (quotas["repositories"], quotas["layer_parts"], quotas["tags_per_image"]) == (5, 7, 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("MOORAGE_HOSTS", "hush", 'moorage: environment: error parsing value for field "hosts"'),
+        ("MOORAGE_HOSTS", '{"a.example": "hush"}', "moorage: hosts.a.example: "),
+        ("MOORAGE_LISTEN", "", "moorage: listen: '' is not of the form host:port"),
+    ],
+)
+def test_a_wrong_variable_is_told_in_one_line(
+    program: typer.Typer, name: str, value: str, sentence: str
+) -> None:
+    """No traceback and no value of it."""
+    result = CliRunner().invoke(program, [], env={name: value})
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(sentence)
+    assert "hush" not in line
+
+
 def test_secrets_are_not_shown(program: typer.Typer) -> None:
     """Only that they are set."""
     shown = run(program, MOORAGE_METRICS_TOKEN="hush")
@@ -72,6 +112,7 @@ def test_the_schema_names_every_setting(program: typer.Typer) -> None:
         (["--database", "postgresql://u:hush@h/d"], "moorage: database: postgresql:// is not built yet"),
         (["--storage", "s3://hush"], "moorage: storage: s3:// is not built yet"),
         (["--account-id", "12"], "moorage: account_id: "),
+        (["--listen", "nowhere"], "moorage: listen: 'nowhere' is not of the form host:port"),
         (["--tls-cert", "a"], "moorage: tls_cert and tls_key go together"),
         (["--config", "/nowhere/moorage.toml"], "moorage: /nowhere/moorage.toml cannot be read"),
     ],
