@@ -109,18 +109,8 @@ class Uploads:
         ``receive`` raises.
         """
         await self._room.check()
-        turn = await self._database.write(
-            uploads.begin_writing,
-            caller,
-            registry,
-            name,
-            upload_id,
-            first_byte=first_byte,
-            action="ecr:CompleteLayerUpload",
-        )
-        parts = await self._database.read(uploads.list_segments, turn)
-        segments = [Segment(part.location, part.length) for part in parts]
-        known = {"sha256": Digest("sha256", parts[0].sha256)} if len(parts) == 1 else {}
+        turn, parts, known = await self._begin_completing(caller, registry, name, upload_id, first_byte)
+        segments = list(parts)
         try:
             if length != 0 or not parts:
                 last = await self._receive_segment(body, turn, length, _algorithms(digest))
@@ -215,24 +205,12 @@ class Uploads:
         digest leaves the upload as it is, to be completed by the right one. Raises ``EmptyUpload``,
         ``LayerPartTooSmall``, ``BlobDigestMismatch``, ``UploadNotFound``, ``UploadBusy``, ``Unavailable``.
         """
-        turn = await self._database.write(
-            uploads.begin_writing,
-            caller,
-            registry,
-            name,
-            upload_id,
-            first_byte=None,
-            action="ecr:CompleteLayerUpload",
-        )
-        parts = await self._database.read(uploads.list_segments, turn)
+        turn, parts, known = await self._begin_completing(caller, registry, name, upload_id, None)
         if not parts or not turn.offset:
             raise EmptyUpload(upload_id=upload_id, repository_name=name, registry_id=registry.registry_id)
         if turn.small_part_count - (parts[-1].length < uploads.SMALLEST_PART) > 0:
             raise LayerPartTooSmall
-        known = {"sha256": Digest("sha256", parts[0].sha256)} if len(parts) == 1 else {}
-        stored = await self._finish(
-            turn, [Segment(part.location, part.length) for part in parts], known, digests
-        )
+        stored = await self._finish(turn, parts, known, digests)
         if stored.was_there:
             raise LayerAlreadyExists(
                 digest=str(stored.digest), repository_name=name, registry_id=registry.registry_id
@@ -240,6 +218,28 @@ class Uploads:
         return stored
 
     # --- Steps -----------------------------------------------------------------------------------------------
+
+    async def _begin_completing(
+        self,
+        caller: Caller,
+        registry: RegistryKey,
+        name: RepositoryName,
+        upload_id: str,
+        first_byte: int | None,
+    ) -> tuple[WriteTurn, list[Segment], dict[str, Digest]]:
+        """Take an upload over to end it: what it holds so far, with the digest of all of that where it is known."""
+        turn = await self._database.write(
+            uploads.begin_writing,
+            caller,
+            registry,
+            name,
+            upload_id,
+            first_byte=first_byte,
+            action="ecr:CompleteLayerUpload",
+        )
+        rows = await self._database.read(uploads.list_segments, turn)
+        known = {"sha256": Digest("sha256", rows[0].sha256)} if len(rows) == 1 else {}
+        return turn, [Segment(row.location, row.length) for row in rows], known
 
     async def _finish(
         self, turn: WriteTurn, segments: list[Segment], known: dict[str, Digest], digests: Sequence[Digest]
