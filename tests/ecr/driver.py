@@ -210,7 +210,9 @@ class Driver:
         headers: Mapping[str, str] | None = None,
     ) -> Sent:
         """A POST signed in its headers."""
-        given = {"Content-Type": "application/x-amz-json-1.1", "Content-Length": str(len(body))}
+        given = {"Content-Type": "application/x-amz-json-1.1"}
+        if "Transfer-Encoding" not in (headers or {}):
+            given["Content-Length"] = str(len(body))
         if operation is not None:
             given["X-Amz-Target"] = operation if "." in operation else f"{TARGET_PREFIX}.{operation}"
         request = AWSRequest("POST", f"http://{HOST}{target}", given | dict(headers or {}), body)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from moorage.domain.errors import Unavailable
 from moorage.ecr.bodies import SMALL, BodyBudget
 
 LARGE = SMALL + 1
@@ -91,3 +92,54 @@ def test_who_gives_up_in_its_very_turn_gives_the_room_back() -> None:
             return waiting.cancelled()
 
     assert asyncio.run(scene())
+
+
+def test_a_slow_body_makes_way_for_those_who_wait() -> None:
+    """Who holds room and sends nothing loses it as soon as somebody waits, whether that was there before or not."""
+
+    async def linger(budget: BodyBudget) -> str:
+        try:
+            async with budget.hold(LARGE) as hold, hold.reading():
+                await asyncio.Event().wait()
+        except Unavailable as refusal:
+            return str(refusal.facts["what"])
+        return ""
+
+    async def scene() -> list[str]:
+        budget = BodyBudget(LARGE, grace_seconds=0)
+        async with asyncio.timeout(10):
+            slow = asyncio.gather(*(linger(budget) for _ in range(3)))
+            await turns()
+            async with budget.hold(LARGE):
+                return await slow
+
+    assert asyncio.run(scene()) == ["the body came too slowly while others waited"] * 3
+
+
+def test_a_slow_body_for_which_nobody_waits_may_take_its_time() -> None:
+    """Without others in line there is no end to the time that a body may take."""
+
+    async def scene() -> None:
+        async with BodyBudget(LARGE, grace_seconds=-1).hold(LARGE) as hold, hold.reading():
+            await turns()
+
+    asyncio.run(scene())
+
+
+def test_a_body_that_has_come_keeps_its_room() -> None:
+    """Only what is still coming can be too slow: work on the body takes what it takes."""
+
+    async def scene() -> list[int]:
+        budget, log = BodyBudget(LARGE, grace_seconds=-1), list[int]()
+        leave = asyncio.Event()
+        async with budget.hold(LARGE) as hold:
+            async with hold.reading():
+                pass
+            waiting = asyncio.create_task(enter(budget, LARGE, log, leave))
+            await turns()
+            seen = len(log)
+        leave.set()
+        await waiting
+        return [seen, len(log)]
+
+    assert asyncio.run(scene()) == [0, 1]

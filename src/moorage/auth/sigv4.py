@@ -172,7 +172,7 @@ def verify(signed: SignedRequest, secret_access_key: str, body_sha256: str, now:
     (``UNSIGNED-PAYLOAD``, ``STREAMING-…``), is refused. Raises ``SignatureExpired``,
     ``PresignedRequestExpired``, ``SignatureMismatch``.
     """
-    _check_time(signed, now)
+    check_time(signed, now)
     if signed.content_sha256 is not None and signed.content_sha256 != body_sha256:
         raise SignatureMismatch
     expected = _signature(signed, secret_access_key, body_sha256)
@@ -397,7 +397,8 @@ def _shown(name: bytes) -> str:
 # --- Checking ------------------------------------------------------------------------------------------------
 
 
-def _check_time(signed: SignedRequest, now: int) -> None:
+def check_time(signed: SignedRequest, now: int) -> None:
+    """Check when it was signed, which needs no secret. Raises ``SignatureExpired``, ``PresignedRequestExpired``."""
     if signed.signed_at > now + _SKEW:
         raise SignatureExpired(
             text=f"Signature not yet current: {signed.timestamp} is still later than {_stamp(now + _SKEW)} "

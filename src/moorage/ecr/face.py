@@ -1,7 +1,7 @@
 """The ECR JSON API over HTTP: ``POST /``, presigned ``GET /``, download URLs, and STS on the same path.
 
-Order of a call: room for its body, the body within its limit, who is asking, which operation, its input, the use
-case. Nothing but limits is told to a caller who has not proven who it is.
+Order of a call: who claims to ask, where the body is large; room for it, the body within its limit, who is asking,
+which operation, its input, the use case. Nothing but limits is told to a caller who has not proven who it is.
 """
 
 from typing import Any, Final
@@ -16,7 +16,7 @@ from moorage.domain.errors import (
     SignatureIncomplete,
 )
 from moorage.ecr import contract, downloads, query, sts, wire
-from moorage.ecr.bodies import BodyBudget
+from moorage.ecr.bodies import SMALL, BodyBudget
 from moorage.ecr.dispatch import Call
 from moorage.ecr.errors import ErrorAnswer, describe, unforeseen
 from moorage.ecr.operations import OPERATIONS
@@ -65,8 +65,7 @@ class JsonApi:
             return await sts.answer_sts(self._context, request)
         name = _operation_name(request)
         limit = MAX_PART_BODY_BYTES if name == "UploadLayerPart" else MAX_BODY_BYTES
-        async with self._budget.hold(_body_size(request, limit)):
-            response = await self._answer(request, limit)
+        response = await self._answer(request, limit)
         response.operation = name
         return response
 
@@ -88,14 +87,20 @@ class JsonApi:
             return wire.error_response(describe(error, is_query=_is_query(request)), request_id)
 
     async def _carry_out(self, request: Request, limit: int) -> dict[str, Any]:
-        body = await request.body(limit)
-        caller = await self._authenticate(request, body)
-        operation, given = _read(request, body)
-        checked = validate(operation, given)
-        handler = OPERATIONS.get(operation.name)
-        if handler is None:
-            raise NotBuilt(what=operation.name)
-        return await handler(Call(caller, self._context), checked)
+        size = _body_size(request, limit)
+        if size > SMALL:
+            # Room is for those alone who may turn out to be somebody.
+            await self._context.authenticator.check_unread(request)
+        async with self._budget.hold(size) as hold:
+            async with hold.reading():
+                body = await request.body(limit)
+            caller = await self._authenticate(request, body)
+            operation, given = _read(request, body)
+            checked = validate(operation, given)
+            handler = OPERATIONS.get(operation.name)
+            if handler is None:
+                raise NotBuilt(what=operation.name)
+            return await handler(Call(caller, self._context), checked)
 
     async def _authenticate(self, request: Request, body: bytes) -> Caller:
         signed = await self._context.authenticator.for_json(request, body)

@@ -23,7 +23,13 @@ MAX_DEPTH: Final = 64
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\r\n]*+(:)?', re.DOTALL)
 _CONTAINERS: Final = (dict, list, tuple)
 
+#: Most objects, arrays and commas of a request. A value in memory takes many times its bytes; the largest inputs
+#: that are legal have a few hundred.
+MAX_VALUES: Final = 20_000
+
+
 _decode: Final = msgspec.json.Decoder().decode
+_check_syntax: Final = msgspec.json.Decoder(msgspec.Raw).decode
 _encode: Final = msgspec.json.Encoder(enc_hook=plain_text).encode
 
 
@@ -31,12 +37,14 @@ def parse_json(body: bytes) -> dict[str, Any]:
     """The object that a request body holds; an empty body is ``{}``.
 
     Refused beside what is not JSON: another type at the top, repeated names, ``NaN`` and numbers beyond a double,
-    half a surrogate pair, a byte order mark, more than ``MAX_DEPTH`` levels. Holds one copy of the body beside the
-    body itself, for a moment two and a half when a long string has escapes. Raises ``MalformedRequest``.
+    half a surrogate pair, a byte order mark, more than ``MAX_DEPTH`` levels or ``MAX_VALUES`` values. Holds one copy
+    of the body beside the body itself, for a moment two and a half when a long string has escapes. Raises
+    ``MalformedRequest``.
     """
     if not body:
         return {}
     try:
+        _refuse_many_values(body)
         value = _decode(body)
     except (ValueError, RecursionError) as error:
         raise MalformedRequest(text="The request body is not JSON that can be read") from error
@@ -45,6 +53,22 @@ def parse_json(body: bytes) -> dict[str, Any]:
     _refuse_repeated_names(body, _count_names(value, MAX_DEPTH))
     parsed: dict[str, Any] = value
     return parsed
+
+
+def _refuse_many_values(body: bytes) -> None:
+    """Bound what parsing makes of a body, before it does. Raises ``MalformedRequest``, ``ValueError``.
+
+    What is counted may also stand in strings, where it costs nothing: only then are strings told apart, which is
+    safe once the syntax is known to be right.
+    """
+    if _count_values(body) > MAX_VALUES:
+        _check_syntax(body)
+        if _count_values(_STRING.sub(b"", body)) > MAX_VALUES:
+            raise MalformedRequest(text=f"The request body holds more than {MAX_VALUES} values")
+
+
+def _count_values(body: bytes) -> int:
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def _count_names(value: Any, room: int) -> int:

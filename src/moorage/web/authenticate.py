@@ -97,8 +97,8 @@ class Authenticator:
         """
         if self._settings.dev:
             return
-        signed = self._parse(request)
         try:
+            signed = self._parse(request)
             await self._database.read(accounts.find_key_holder, signed.access_key_id)
             sigv4.check_time(signed, request.facts.received_at)
         except RegistryError as refusal:

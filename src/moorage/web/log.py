@@ -7,6 +7,7 @@ request, goes straight to the ``LineWriter`` below.
 import asyncio
 import atexit
 import contextlib
+import json
 import logging
 import os
 import re
@@ -64,8 +65,8 @@ class LineWriter:
         self._is_scheduled = False
 
     def write(self, line: bytes) -> None:
-        """Take one line, its newline included."""
-        self._lines.append(line)
+        """Take one line of JSON, its newline included."""
+        self._lines.append(line if line.isascii() and b"\x7f" not in line else _escape(line))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -95,6 +96,18 @@ class LineWriter:
         with contextlib.suppress(OSError):
             while batch:
                 batch = batch[os.write(self._descriptor, batch) :]
+
+
+def _escape(line: bytes) -> bytes:
+    """Write as escapes what JSON lets stand but terminals and readers of lines obey.
+
+    Such are controls beyond the first 32, separators of lines, marks of direction.
+    """
+    letters = (
+        letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
+        for letter in line.decode()
+    )
+    return "".join(letters).encode()
 
 
 #: The one writer of this process.

@@ -12,12 +12,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from moorage.web.asgi import Exchange, plain
 from moorage.web.http import Request, Response
+from moorage.web.listen import Address, without_port
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -25,6 +27,17 @@ DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 MAX_SERIES = 2_000
 
 PUBLISH_SECONDS = 1.0
+
+#: Beside ``X-Forwarded-…``.
+_PROXY_HEADERS = frozenset({b"forwarded", b"via", b"x-real-ip", b"true-client-ip", b"cf-connecting-ip"})
+
+#: What prometheus-client calls the files of one process, by the kinds of metrics above; it adds the process id.
+_FILES = ("counter", "histogram", "gauge_livesum")
+
+#: Size of each: room for the histograms of 200 operations, which is more than there are.
+_FILE_BYTES = 1024 * 1024
+
+_logger = structlog.get_logger()
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -195,9 +208,14 @@ class MetricsPage:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether the request comes from this machine itself, and not through a proxy that runs on it."""
-    forwarding = (b"forwarded", b"x-forwarded-for", b"via")
-    if any(name in forwarding for name, _ in request.headers):
+    """Whether the request comes from this machine itself, and not through a proxy that runs on it.
+
+    A proxy shows itself by one of its headers or by the public name that it passes on as Host.
+    """
+    if any(name in _PROXY_HEADERS or name.startswith(b"x-forwarded-") for name, _ in request.headers):
+        return False
+    host = without_port(request.header(b"host") or "localhost").strip("[]").lower()
+    if not (Address(host, 0).is_loopback or host.endswith(".localhost")):
         return False
     try:
         return ipaddress.ip_address(request.facts.source_ip).is_loopback
@@ -214,9 +232,30 @@ def prepare_directory(data_dir: Path) -> Path:
 
 
 def share(directory: Path) -> None:
-    """In a worker, before it counts anything: count in files that the pages of all workers add up."""
+    """In a worker, before it counts anything: count in files that the pages of all workers add up.
+
+    The files are mapped into memory, and a write to a page for which the disk has no room any more would end the
+    process. So room is taken before; where there is none, this process counts for itself alone.
+    """
+    files = [directory / f"{kind}_{os.getpid()}.db" for kind in _FILES]
+    try:
+        for file in files:
+            _allocate(file)
+    except OSError as error:
+        for file in files:
+            file.unlink(missing_ok=True)
+        _logger.warning("metrics_not_shared", error=error.strerror)
+        return
     os.environ[DIRECTORY_VARIABLE] = str(directory)
     values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+
+
+def _allocate(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, _FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def forget_process(directory: Path, process_id: int) -> None:

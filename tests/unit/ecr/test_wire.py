@@ -5,6 +5,7 @@ import json
 import tracemalloc
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -263,3 +264,25 @@ def test_reading_a_large_part_holds_few_copies(slash: str, copies: float) -> Non
 
     assert len(parsed["layerPartBlob"]) == 27_962_028
     assert peak < copies * len(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[' + b"[]," * 100_000 + b"0]}",
+        b'{"a":[' + b"{}," * 100_000 + b"0]}",
+        b'{"a":[' + b"0," * 100_000 + b"0]}",
+        b"{" + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}",
+    ],
+)
+def test_parse_refuses_more_values_than_memory_should_hold(body: bytes) -> None:
+    """A body of very many tiny values would take a hundred times its size."""
+    with pytest.raises(MalformedRequest) as refusal:
+        wire.parse_json(body)
+    assert "more than 20000 values" in str(refusal.value.facts["text"])
+
+
+def test_parse_takes_a_string_with_any_number_of_commas() -> None:
+    """A manifest travels as text, and what looks like values in it is none."""
+    text = ",[{" * 100_000 + '"\\'
+    assert wire.parse_json(msgspec.json.encode({"imageManifest": text})) == {"imageManifest": text}

@@ -31,6 +31,10 @@ class Lines:
         self.writer.flush()
         return [json.loads(line) for line in self._path.read_text().splitlines()]
 
+    def text(self) -> str:
+        self.writer.flush()
+        return self._path.read_text()
+
     def close(self) -> None:
         os.close(self._descriptor)
 
@@ -165,3 +169,18 @@ def test_a_reader_that_is_gone_loses_lines_and_nothing_else() -> None:
     os.close(reader)
     log.LineWriter(descriptor).write(b"line\n")
     os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "sent", ["\x9b2J", "\u2028{}", "\u202egnp.exe", "\x7f", "\x85", "\ue000", "\U000e0001"]
+)
+def test_what_terminals_and_line_readers_obey_is_escaped(lines: Lines, sent: str) -> None:
+    """A path cannot clear a screen, begin a line of its own or turn the text around."""
+    AccessLog("info", lines.writer).finished(exchange("v2", f"/v2/\u00fc{sent}"))
+    structlog.get_logger().info("request_failed", path=sent)
+    lines.writer.flush()
+    written = lines.text()
+    assert written.count("\n") == len(written.splitlines()) == 2
+    assert all(letter.isprintable() or letter == "\n" for letter in written)
+    assert "\u00fc" in written
+    assert [lines.read()[0]["path"], lines.read()[1]["path"]] == [f"/v2/\u00fc{sent}", sent]

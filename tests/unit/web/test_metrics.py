@@ -1,9 +1,13 @@
 """Counters and who may read them."""
 
 import asyncio
+import errno
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import values
 
 from moorage.domain.caller import RequestFacts
 from moorage.web import metrics as module
@@ -123,3 +127,60 @@ def test_others_need_the_token(
 ) -> None:
     """Neither another machine nor one behind a local proxy reads the page without it."""
     assert read(Metrics(), token, request(source_ip, *headers)).status == status
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"x-forwarded-host", b"registry.example.com"),
+        (b"x-real-ip", b"198.51.100.1"),
+        (b"host", b"registry.example.com"),
+        (b"host", b"127.0.0.1.example.com:5050"),
+        (b"host", b"192.0.2.1"),
+    ],
+)
+def test_a_proxy_on_this_machine_does_not_open_the_page(header: tuple[bytes, bytes]) -> None:
+    """Who comes through a proxy comes from loopback, too, and is told apart by what the proxy adds or passes on."""
+    answer = asyncio.run(MetricsPage(Metrics(), "").get(request("127.0.0.1", header)))
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("host", [b"localhost:5050", b"127.0.0.1", b"[::1]:5050", b"1.dkr.ecr.a.localhost"])
+def test_every_name_of_loopback_opens_the_page(host: bytes) -> None:
+    """A scraper on this machine may use any of them."""
+    answer = asyncio.run(MetricsPage(Metrics(), "").get(request("127.0.0.1", (b"host", host))))
+    assert answer.status == 200
+
+
+@pytest.fixture
+def unshared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test shares, the next one counts for itself again."""
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    monkeypatch.setenv(module.DIRECTORY_VARIABLE, "")
+
+
+@pytest.mark.usefixtures("unshared")
+def test_shared_counters_have_room_on_the_disk_before_they_count(tmp_path: Path) -> None:
+    """A mapped page for which a full disk has no room would end the process."""
+    module.share(tmp_path)
+    metrics = Metrics()
+    count(metrics, Exchange(request(), "json", 200, "PutImage"))
+    assert b'op="PutImage"' in metrics.expose()
+    files = [file.stat() for file in tmp_path.iterdir()]
+    assert len(files) == 3
+    assert all(facts.st_blocks * 512 >= facts.st_size == 1024 * 1024 for facts in files)
+
+
+@pytest.mark.usefixtures("unshared")
+def test_without_room_a_process_counts_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk costs the sum over all processes, and nothing else."""
+
+    def refuse(_descriptor: int, _offset: int, _length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    module.share(tmp_path)
+    metrics = Metrics()
+    count(metrics, Exchange(request(), "json", 200, "PutImage"))
+    assert b'op="PutImage"' in metrics.expose()
+    assert list(tmp_path.iterdir()) == []
