@@ -68,8 +68,8 @@ class Parts:
 # --- Once, before any worker ---------------------------------------------------------------------------------
 
 
-def prepare(settings: Settings) -> Path:
-    """Make the data directory ready: layout, schema, keys. Returns the file with the root credentials.
+def prepare(settings: Settings) -> Path | None:
+    """Make the data directory ready: layout, schema, keys. Returns the file with the root credentials, if it is kept.
 
     Raises ``StartRefused``, ``DatabaseTooNew``, ``NoRoomForBackup``, ``PrivateFileError``, ``OSError``.
     """
@@ -85,12 +85,17 @@ def prepare(settings: Settings) -> Path:
         _ensure_root_key(database, master_key, settings)
     finally:
         database.close()
-    return data_dir / "credentials"
+    credentials = _credentials_file(settings)
+    return credentials if credentials.exists() else None
 
 
 def database_path(settings: Settings) -> Path:
     """Where SQLite keeps the metadata."""
     return settings.data_dir / "metadata.db"
+
+
+def _credentials_file(settings: Settings) -> Path:
+    return settings.data_dir / "credentials"
 
 
 def _check_format(data_dir: Path) -> None:
@@ -115,12 +120,14 @@ def _ensure_root_key(database: SqliteDatabase, master_key: MasterKey, settings: 
     if settings.root_access_key_id:
         key = check_access_key(settings.root_access_key_id, settings.root_secret_access_key)
         _keep_configured_key(database, master_key, account, key)
+        create_private_file(_credentials_file(settings), render_credentials_file(key).encode())
     elif not database.read_now(accounts.has_any_key):
         key = generate_access_key()
+        # The file first: a key whose secret was never written down would keep every later start from making one.
+        # For the same reason a file that is there is left over from a start that was broken off.
+        _credentials_file(settings).unlink(missing_ok=True)
+        create_private_file(_credentials_file(settings), render_credentials_file(key).encode())
         add_root_key(database, master_key, account, key)
-    else:
-        return
-    create_private_file(settings.data_dir / "credentials", render_credentials_file(key).encode())
 
 
 def _keep_configured_key(

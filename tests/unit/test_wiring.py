@@ -1,0 +1,73 @@
+"""What a start leaves behind: the root access key and the file that holds it."""
+
+import configparser
+from pathlib import Path
+
+import pytest
+
+from moorage import wiring
+from moorage.config import Settings
+from moorage.metadata.sqlite import SqliteDatabase
+from moorage.services import accounts
+
+CONFIGURED = {"root_access_key_id": "AKIDCONFIGURED000000", "root_secret_access_key": "s" * 40}
+
+
+def key_in(file: Path | None) -> str:
+    """The access key that a credentials file holds."""
+    assert file is not None
+    document = configparser.ConfigParser()
+    document.read_string(file.read_text())
+    return document["default"]["aws_access_key_id"]
+
+
+def holder_of(settings: Settings, access_key_id: str) -> str:
+    """The account that the key opens. Raises ``CredentialsUnknown``."""
+    database = SqliteDatabase(wiring.database_path(settings), settings)
+    try:
+        return database.read_now(accounts.find_key_holder, access_key_id).account_id
+    finally:
+        database.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Those of a server that never ran."""
+    return Settings(data_dir=tmp_path / "data")
+
+
+def test_the_first_start_makes_a_key_and_later_ones_keep_it(settings: Settings) -> None:
+    """The file names a key that opens the default account."""
+    made = key_in(wiring.prepare(settings))
+    assert key_in(wiring.prepare(settings)) == made
+    assert holder_of(settings, made) == settings.account_id
+
+
+def test_a_first_start_that_is_broken_off_leaves_no_server_without_a_key(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it ends, the next start ends with a file whose key opens the account."""
+    with monkeypatch.context() as broken:
+        broken.setattr(wiring, "add_root_key", _break_off)
+        with pytest.raises(KeyboardInterrupt):
+            wiring.prepare(settings)
+    assert holder_of(settings, key_in(wiring.prepare(settings))) == settings.account_id
+
+
+def _break_off(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_configured_key_is_kept_in_the_file_too(settings: Settings) -> None:
+    """So that the commands which a start prints work."""
+    configured = settings.model_copy(update=CONFIGURED)
+    assert key_in(wiring.prepare(configured)) == CONFIGURED["root_access_key_id"]
+    assert holder_of(settings, CONFIGURED["root_access_key_id"]) == settings.account_id
+
+
+def test_a_file_that_was_taken_away_stays_away(settings: Settings) -> None:
+    """Whoever keeps the key elsewhere is not told of a file that is not there."""
+    file = wiring.prepare(settings)
+    assert file is not None
+    file.unlink()
+    assert wiring.prepare(settings) is None
