@@ -119,12 +119,6 @@ class MalformedRequest(RequestError):
     fields = ("text",)
 
 
-class ParameterMissing(RequestError):
-    """A required parameter was not given."""
-
-    fields = ("text",)
-
-
 class InvalidParameter(RequestError):
     """A parameter fails a constraint; ``path`` and ``constraint`` are in ECR's words."""
 

@@ -116,7 +116,6 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
     # botocore and the other SDKs try 500, 502, 503 and 504 again, and leave 501 alone.
     errors.NotBuilt: _said(errors.NotBuilt, "NotImplementedException", status=501),
     errors.MalformedRequest: Row("SerializationException", "{text}", query=("InvalidParameterValue", 400)),
-    errors.ParameterMissing: Row("InvalidParameterException", "{text}", query=("MissingParameter", 400)),
     errors.InvalidParameter: _said(errors.InvalidParameter, "InvalidParameterException"),
     errors.InvalidRequest: _said(errors.InvalidRequest, "InvalidParameterException"),
     errors.ConflictingParameters: Row(

@@ -136,7 +136,6 @@ UNREACHABLE: Final[Mapping[type[RegistryError], str]] = {
     errors.OperationMissing: "operations belong to the JSON API",
     errors.ServiceNotServed: "services belong to the JSON API",
     errors.MalformedRequest: "the only JSON that is read here is a manifest: ManifestInvalid",
-    errors.ParameterMissing: "a missing digest is DigestInvalid",
     errors.ConflictingParameters: "no parameters of /v2/ exclude each other",
     errors.PageTokenInvalid: "lists here continue after a name, a tag or a digest",
     errors.RegistryIdInvalid: "the Host names the registry, and one that does not means the default",
