@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -300,3 +301,62 @@ def test_every_connection_syncs_what_it_commits(tmp_path: Path) -> None:
     values = [connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in pragmas]
     connection.close()
     assert values == ["wal", 2, 1, 0]
+
+
+def test_a_lock_that_another_program_holds_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threat 69: all who wait hear of it together, however many groups they would have made."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 1)
+    database = fresh_database(tmp_path)
+    attempts: list[float] = []
+    begin = database._begin
+
+    async def write_all() -> list[Any]:
+        return await asyncio.gather(*(database.write(add, name) for name in IDS), return_exceptions=True)
+
+    def count(begun: float) -> None:
+        attempts.append(begun)
+        begin(begun)
+
+    monkeypatch.setattr(database, "_begin", count)
+    other = connect(tmp_path / "metadata.db")
+    other.execute("BEGIN IMMEDIATE")
+    refused = asyncio.run(write_all())
+    assert all(isinstance(each, Unavailable) for each in refused)
+    assert len(attempts) == 1
+    other.execute("ROLLBACK")
+    database.write_now(add, IDS[0])
+    database.close()
+    other.close()
+
+
+def test_a_process_that_waited_for_its_turn_waits_for_no_other_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threat 69: behind a process that waited in vain the wait does not begin anew."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 10_000)
+    database = fresh_database(tmp_path)
+    other = connect(tmp_path / "metadata.db")
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(pysqlite3.OperationalError):
+        database._begin(begun=time.monotonic() - 10_000)
+    other.execute("ROLLBACK")
+    other.close()
+    database.close()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_nothing_is_acknowledged_into_a_file_that_was_removed(tmp_path: Path, is_replaced: bool) -> None:
+    """A write that no later start would find is refused."""
+    database = fresh_database(tmp_path)
+    database.write_now(add, IDS[0])
+    (tmp_path / "metadata.db").rename(tmp_path / "old.db")
+    if is_replaced:
+        connect(tmp_path / "metadata.db").close()
+    with pytest.raises(Unavailable) as refusal:
+        database.write_now(add, IDS[1])
+    assert "was removed or replaced" in str(refusal.value.facts["what"])
+    (tmp_path / "old.db").replace(tmp_path / "metadata.db")
+    database.write_now(add, IDS[1])
+    database.close()

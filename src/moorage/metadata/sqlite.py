@@ -7,6 +7,7 @@ checkpointed only under that lock.
 """
 
 import asyncio
+import errno
 import fcntl
 import os
 import queue
@@ -38,7 +39,7 @@ MAX_GROUP = 64
 CHECKPOINT_BYTES = 8 * 1024 * 1024
 
 #: Seconds that SQLite waits for a lock of its own; ours comes first, so only other programs can hold it.
-BUSY_SECONDS = 10
+BUSY_SECONDS = 4
 
 _STATEMENT_ERRORS = (
     pysqlite3.IntegrityError,
@@ -126,11 +127,13 @@ class SqliteDatabase:
         self._settings = settings
         self._clock = clock
         self._manifests = ManifestCache()
+        self._path = path
         self._wal = Path(f"{path}-wal")
         self._reader = connect(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = connect(path)
         self._lock = open_write_lock(path)
+        self._identity = _identity_of(path)
         self._checkpoint_at = CHECKPOINT_BYTES
         self._reading = threading.Lock()
         self._entering = threading.Lock()
@@ -200,18 +203,29 @@ class SqliteDatabase:
         return group
 
     def _serve(self, group: list[_Write]) -> None:
+        begun = time.monotonic()
         try:
             with write_turn(self._lock):
-                self._commit(group)
+                self._commit(group, begun)
                 for write in group:
                     write.resolve()
                 self._checkpoint_if_due()
         except BaseException as error:  # noqa: BLE001 - the callers must hear of it, whatever it is
-            for write in group:
+            for write in [*group, *self._waiting(error)]:
                 write.fail(error)
 
-    def _commit(self, group: list[_Write]) -> None:
-        self._writer.execute("BEGIN IMMEDIATE")
+    def _waiting(self, error: BaseException) -> Iterator[_Write]:
+        """Those who came while another program held the lock: one group after the other they would wait ever longer."""
+        is_busy = getattr(error, "sqlite_errorcode", None) == pysqlite3.SQLITE_BUSY
+        while is_busy and not self._queue.empty():
+            write = self._queue.get()
+            if write is None:
+                self._queue.put(None)
+                return
+            yield write
+
+    def _commit(self, group: list[_Write], begun: float) -> None:
+        self._begin(begun)
         try:
             for write in group:
                 self._run(write)
@@ -220,6 +234,23 @@ class SqliteDatabase:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise
+
+    def _begin(self, begun: float) -> None:
+        """Begin to write, on the file that other processes open by its name.
+
+        Who waited for its turn behind a process that waited in vain does not wait as long again.
+        """
+        if _identity_of(self._path) != self._identity:
+            raise OSError(errno.ESTALE, f"{self._path} was removed or replaced while the server runs")
+        left = BUSY_SECONDS - (time.monotonic() - begun)
+        if left > BUSY_SECONDS / 2:
+            self._writer.execute("BEGIN IMMEDIATE")
+            return
+        self._writer.execute(f"PRAGMA busy_timeout = {max(50, int(left * 1000))}")
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
     def _run(self, write: _Write) -> None:
         """Run one use case of a group; its refusal undoes its own changes alone."""
@@ -288,6 +319,15 @@ class SqliteDatabase:
             self._reader.close()
             self._writer.close()
         os.close(self._lock)
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Which file a name stands for now, None when for none."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 @contextmanager
