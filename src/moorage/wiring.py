@@ -76,6 +76,7 @@ def prepare(settings: Settings) -> Path | None:
     data_dir = settings.data_dir
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_format(data_dir)
+    _check_database(settings)
     migrate_sqlite(database_path(settings))
     LocalBlobStore(data_dir)
     master_key = MasterKey.load_or_create(data_dir / "master.key")
@@ -106,6 +107,15 @@ def _check_format(data_dir: Path) -> None:
     found = file.read_text().strip()
     if found != FORMAT:
         raise StartRefused(f"{data_dir} has layout {found}; this version of Moorage works with layout {FORMAT}")
+
+
+def _check_database(settings: Settings) -> None:
+    """An empty database beside blobs would make garbage of all of them."""
+    database, blobs = database_path(settings), settings.data_dir / "blobs"
+    if blobs.exists() and not database.exists():
+        raise StartRefused(
+            f"{database} is gone, but not the blobs it knows of: restore it from a backup, or move {blobs} away"
+        )
 
 
 def _ensure_server_key(database: SqliteDatabase, master_key: MasterKey) -> None:

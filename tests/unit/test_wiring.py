@@ -71,3 +71,12 @@ def test_a_file_that_was_taken_away_stays_away(settings: Settings) -> None:
     assert file is not None
     file.unlink()
     assert wiring.prepare(settings) is None
+
+
+def test_blobs_without_their_database_are_left_alone(settings: Settings) -> None:
+    """A server that lost its database does not begin anew over what the old one knew of."""
+    wiring.prepare(settings)
+    wiring.database_path(settings).unlink()
+    with pytest.raises(wiring.StartRefused, match="restore it from a backup"):
+        wiring.prepare(settings)
+    assert not wiring.database_path(settings).exists()
