@@ -19,9 +19,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from moorage.auth.sealing import Keyring, MasterKey
+from moorage.blobs.locations import new_blob
 from moorage.blobs.memory import MemoryBlobStore
 from moorage.config import Settings
 from moorage.domain.caller import RegistryKey, RequestFacts
+from moorage.domain.digest import Digest
 from moorage.domain.names import RegistryId
 from moorage.ecr.contract import EXCEPTIONS, OPERATIONS, SHAPES, TARGET_PREFIX
 from moorage.ecr.face import JsonApi
@@ -310,8 +312,10 @@ class Driver:
         return digest_of(text)
 
     def place_layer(self, repository: str, digest: str, size: int, media_type: str | None = None) -> None:
-        """Let a repository have a layer whose bytes nobody has: for samples that name a digest."""
-        self.database.write_now(_place_layer, repository, digest, size, media_type)
+        """Let a repository have a layer of some bytes of this number: for samples that name a digest."""
+        location = new_blob(Digest.parse(digest))
+        self.store.keep(location, bytes(size))
+        self.database.write_now(_place_layer, repository, digest, size, location, media_type)
 
     def place_image(
         self, repository: str, digest: str, *tags: str, content: bytes = b"{}", size: int = 0
@@ -342,10 +346,12 @@ def check_answer(operation: str, answer: Answer) -> None:
     assert answer.error_code == answer.code
 
 
-def _place_layer(tx: Transaction, repository: str, digest: str, size: int, media_type: str | None) -> None:
+def _place_layer(
+    tx: Transaction, repository: str, digest: str, size: int, location: str, media_type: str | None
+) -> None:
     row = repositories.find_repository(tx, REGISTRY, repository)
     assert row is not None
-    layers.ensure_layer(tx, row.id, digest, layers.add_blob(tx, digest, size, "nowhere"))
+    layers.ensure_layer(tx, row.id, digest, layers.add_blob(tx, digest, size, location))
     if media_type is not None:
         layers.set_media_type(tx, row.id, digest, media_type)
 

@@ -34,8 +34,6 @@ from moorage.domain.errors import (
 SKEW_MINUTES: Final = 15
 #: Longest life of a presigned request in seconds: a week.
 MAX_EXPIRES: Final = 604_800
-#: The hash of no body, which presigned requests are signed over.
-EMPTY_SHA256: Final = sha256(b"").hexdigest()
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _MICROSECONDS: Final = 1_000_000
