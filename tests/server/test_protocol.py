@@ -266,6 +266,28 @@ def test_requests_share_a_connection(port: int) -> None:
     assert answer.count(b"HTTP/1.1 200") == 2
 
 
+def test_requests_that_wait_for_others_are_bounded(port: int) -> None:
+    """Each takes some kilobytes of memory, so no client may heap up thousands that nobody answers yet."""
+    request = b"GET /slow?0.3 HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = talk(port, request + (GET + b"\r\n") * 99 + GET + b"Connection: close\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200") == 101
+    tiny_app.SEEN.clear()
+    answer = talk(port, request + (GET + b"\r\n") * 1000)
+    assert answer.count(b"HTTP/1.1 200") == 0
+
+
+def test_requests_come_in_as_answers_go_out(port: int) -> None:
+    """A client that pipelines more than may wait at once is served when it does not send all of it at once."""
+    with connect(port) as client:
+        answer = b""
+        for _ in range(10):
+            client.sendall((GET + b"\r\n") * 50)
+            while answer.count(b"HTTP/1.1 200") % 50 or not answer:
+                answer += client.recv(65536)
+            assert answer.count(b"HTTP/1.1 200") == 50
+            answer = b""
+
+
 def test_garbage_behind_a_running_request_spares_its_answer(port: int) -> None:
     """The answer under way is sent whole, then the connection ends without a second one."""
     answer = talk(port, b"GET /slow?0.3 HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n")

@@ -35,6 +35,8 @@ class Limits:
     header_bytes: int = 16 * 1024
     header_count: int = 100
     header_seconds: float = 10.0
+    #: Requests that may wait for the answers to those before them on the same connection.
+    pipelined: int = 100
     #: A window of a body must bring this much while the application takes it.
     window_bytes: int = 30 * 1024
     window_seconds: float = 30.0
@@ -198,6 +200,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request begins."""
         if self._chunked is not None:
             raise _Refusal(400)  # Seen by nobody: the reader only learns that something follows the body.
+        if len(self.pipeline) >= self.limits.pipelined:
+            raise _Refusal(400)
         self._part = _Part.HEAD
         super().on_message_begin()
 
@@ -243,6 +247,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The answer is handed over: the next request may come, once the rest of this one's body is out of the way."""
         super().on_response_complete()
+        if self.pipeline:
+            # Otherwise each answer would let in another read full of requests.
+            self.flow.pause_reading()
         if self._part is _Part.BODY and not self.is_ending and self.cycle.response_complete:
             self._unset_keepalive_if_required()
             self._start_timer(self.limits.discard_seconds, self._socket.close)
