@@ -1,5 +1,6 @@
 """What a user types next, as ``moorage serve`` prints it when it is ready."""
 
+import shlex
 from pathlib import Path
 
 from moorage.config import Settings
@@ -24,7 +25,11 @@ def welcome(settings: Settings, credentials: Path | None) -> str:
 
 
 def _listening(settings: Settings) -> list[str]:
-    lines = [f"  listening on   {', '.join(settings.listen)}", f"  data           {settings.data_dir}"]
+    lines = [
+        f"  listening on   {', '.join(settings.listen)}",
+        f"  data           {settings.data_dir}",
+        "  to stop it     Ctrl-C, or SIGTERM",
+    ]
     if settings.dev:
         lines.append(
             "  --dev          no credentials are checked; whoever reaches this server may do everything"
@@ -37,10 +42,15 @@ def _credentials(settings: Settings, credentials: Path | None) -> list[str]:
     if settings.dev:
         return ["Any credentials do:", "  export AWS_ACCESS_KEY_ID=dev AWS_SECRET_ACCESS_KEY=dev", region]
     if credentials is None:
-        return ["Use the access key you gave this server:", region]
+        create = f"moorage credentials create --account {settings.account_id}"
+        return [
+            "Use the access key you gave this server, or make another:",
+            f"  {create} --data-dir {shlex.quote(str(settings.data_dir.absolute()))}",
+            region,
+        ]
     return [
         f"The root access key is in {credentials}; let the AWS tools use it:",
-        f"  export AWS_SHARED_CREDENTIALS_FILE={credentials.absolute()}",
+        f"  export AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(credentials.absolute()))}",
         region,
     ]
 
@@ -52,11 +62,12 @@ def _trust(settings: Settings, host: str) -> list[str]:
     authority = settings.tls_cert.absolute().parent / "ca.pem"
     if not authority.exists():
         return []
+    copy, quoted = "sudo install -D -m 644", shlex.quote(str(authority))
     return [
         "Let the clients trust the certificate:",
-        f"  export AWS_CA_BUNDLE={authority}",
-        f"  sudo install -D -m 644 {authority} /etc/docker/certs.d/{host}/ca.crt      # docker",
-        f"  sudo install -D -m 644 {authority} /etc/containers/certs.d/{host}/ca.crt  # podman, skopeo",
+        f"  export AWS_CA_BUNDLE={quoted}",
+        f"  {copy} {quoted} /etc/docker/certs.d/{host}/ca.crt      # docker",
+        f"  {copy} {quoted} /etc/containers/certs.d/{host}/ca.crt  # podman, skopeo",
     ]
 
 

@@ -54,5 +54,24 @@ def test_a_server_with_names_of_its_own_is_told_by_them() -> None:
 
 
 def test_a_given_key_is_not_looked_for_in_a_file() -> None:
-    """Whoever set it knows it."""
-    assert "AWS_SHARED_CREDENTIALS_FILE" not in welcome(Settings(), None)
+    """Whoever set it knows it; whoever lost the file is told how to make another key."""
+    text = welcome(Settings(data_dir=Path("/srv/moorage"), account_id="123456789012"), None)
+    assert "AWS_SHARED_CREDENTIALS_FILE" not in text
+    assert "moorage credentials create --account 123456789012 --data-dir /srv/moorage" in text
+
+
+def test_paths_with_spaces_can_be_copied(tmp_path: Path) -> None:
+    """A shell reads each of them as one word."""
+    directory = tmp_path / "my registry"
+    directory.mkdir()
+    (directory / "ca.pem").touch()
+    settings = Settings(tls_cert=directory / "cert.pem", tls_key=directory / "key.pem")
+    text = welcome(settings, directory / "credentials")
+    assert f"AWS_SHARED_CREDENTIALS_FILE='{directory}/credentials'" in text
+    assert f"AWS_CA_BUNDLE='{directory}/ca.pem'" in text
+    assert f"install -D -m 644 '{directory}/ca.pem' /etc/docker" in text
+
+
+def test_how_to_stop_is_said() -> None:
+    """The server stays in the foreground."""
+    assert "Ctrl-C" in welcome(Settings(), None)
