@@ -45,7 +45,11 @@ _STATUS_TAIL = """
 
 - PostgreSQL and S3: `--database` and `--storage` refuse by name. Metadata is SQLite, blobs are files.
 - Users, roles and policies: each account has its root, who may do everything in that account and nothing in others.
-- Garbage collection: what is deleted is gone for every client, its bytes stay on the disk.
+- Garbage collection: what is deleted is gone for every client, its bytes stay on the disk. So do files that a
+  crash left without a row.
+- Scrubbing: a blob that is missing or cut short is noticed and repaired by pushing it again; a flipped bit is not.
+- Access keys are made by `moorage credentials create`; they cannot be listed or withdrawn yet.
+- The audit log, and the history of tags as something to look at: it is written, but no face shows it yet.
 - The console: `/console/` answers 404.
 
 ## What is proven, and by what

@@ -3,6 +3,7 @@
 The documentation of settings (``docs/settings.md``) and ``moorage config --schema`` are made from this module.
 """
 
+import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -121,6 +122,14 @@ class Settings(BaseSettings):
             host, _, port = address.rpartition(":")
             if not (host and port.isascii() and port.isdigit()):
                 raise ValueError(f"{address!r} is not of the form host:port, as 127.0.0.1:5050 is")
+        return value
+
+    @field_validator("registry_host")
+    @classmethod
+    def _check_template(cls, value: str) -> str:
+        host = re.sub(r"^https?://", "", value).replace("{account}", "a").replace("{region}", "r")
+        if value and not re.fullmatch(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", host):
+            raise ValueError("a host name, with {account} and {region} where they belong, and perhaps a port")
         return value
 
     @field_validator("database", "storage")

@@ -101,7 +101,18 @@ def check_registry_host(settings: Settings) -> Finding:
     except (socket.gaierror, UnicodeError):
         advice = f"Add it to the DNS or to /etc/hosts of every client (127.0.0.1 {name}), or set registry_host."
         return Finding("fail", "registry host", f"{name} does not resolve", advice)
+    if name == "localhost" and _is_reachable(settings):
+        advice = "Set registry_host to the name by which other machines reach this one."
+        return Finding("warn", "registry host", "other machines are told to push to localhost", advice)
     return Finding("ok", "registry host", f"{name} is {found[0][4][0]}")
+
+
+def _is_reachable(settings: Settings) -> bool:
+    """Whether other machines can reach an address; a malformed one is the business of ``check_ports``."""
+    try:
+        return any(not listen.parse_address(text).is_loopback for text in settings.listen)
+    except listen.ListenError:
+        return False
 
 
 def check_ports(settings: Settings) -> Finding:

@@ -93,9 +93,21 @@ def load(flags: dict[str, Any], file: Path | None) -> Settings:
         fail(f"{file} cannot be read: {error.strerror}")
 
 
+#: What a setting must be, where the pattern that it has to match says it badly.
+_FORMS = {
+    "account_id": "twelve digits are needed",
+    "region": "a region such as eu-central-1 is needed",
+    "log_level": "debug, info, warning or error is needed",
+}
+
+
 def describe(problem: Any) -> str:
     """One wrong setting in one line, never with its value: that may be a secret."""
     name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting"
+    if problem["type"] == "string_pattern_mismatch" and name in _FORMS:
+        return f"{name}: {_FORMS[name]}"
     text = problem["msg"].removeprefix("Value error, ")
     return f"{name}: {text}" if name else text
 

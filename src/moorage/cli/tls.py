@@ -14,6 +14,8 @@ from moorage.config import Settings
 from moorage.web.hosts import RegistryHosts
 from moorage.web.listen import without_port
 
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+")
+
 #: Where Debian and its kin take further authorities from.
 SYSTEM_PLACE = "/usr/local/share/ca-certificates/moorage.crt"
 
@@ -41,6 +43,9 @@ def init(
 ) -> None:
     """Make a local certificate authority and a certificate for the registry hosts."""
     directory = settings.data_dir / "tls"
+    for name in host or []:
+        if not _HOST.fullmatch(name):
+            fail(f"host: {name!r} is neither a host name nor an IP address")
     names = certificate_hosts(settings, host or [])
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

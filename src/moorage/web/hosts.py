@@ -14,6 +14,8 @@ from moorage.web.listen import without_port
 
 # <account>.dkr.ecr.<region>.<suffix>, its FIPS form dkr.ecr-fips and its dual-stack form dkr-ecr.
 _ECR_HOST: Final = re.compile(r"([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]{1,32})\.[a-z0-9.-]{1,200}")
+#: Listening on one of these, the server is reached as localhost too.
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]"})  # noqa: S104 - compared, not bound
 _AWS_SUFFIXES: Final = (".amazonaws.com", ".amazonaws.com.cn", ".on.aws")
 
 
@@ -25,6 +27,7 @@ class RegistryHosts:
         self._named = {host.lower(): _read_key(target) for host, target in settings.hosts.items()}
         self._template = settings.registry_host
         self._port = settings.port
+        self._own_name = _own_name(settings)
         self._is_tls = settings.tls_cert is not None
         self.registry_of = lru_cache(maxsize=1_024)(self._registry_of)
 
@@ -50,7 +53,7 @@ class RegistryHosts:
             host = self._template.removeprefix("https://").removeprefix("http://")
             return host.replace("{account}", registry.registry_id).replace("{region}", registry.region)
         if registry == self._default:
-            return f"localhost:{self._port}"
+            return f"{self._own_name}:{self._port}"
         return f"{registry.registry_id}.dkr.ecr.{registry.region}.localhost:{self._port}"
 
     def repository_uri(self, registry: RegistryKey, name: RepositoryName | str) -> str:
@@ -67,3 +70,9 @@ class RegistryHosts:
 def _read_key(target: str) -> RegistryKey:
     account, _, region = target.partition("/")
     return RegistryKey(RegistryId.parse(account), region)
+
+
+def _own_name(settings: Settings) -> str:
+    """What clients call this machine: localhost, unless the server listens on other addresses alone."""
+    names = [address.rsplit(":", 1)[0] for address in settings.listen]
+    return "localhost" if any(name in _LOCAL for name in names) else names[0]

@@ -90,3 +90,13 @@ def test_a_finding_shows_its_advice_and_no_markup_of_its_own() -> None:
     shown = describe(checks.Finding("warn", "addresses", "[::1]:5050 [red]", "Do this."))
     assert r"\[red]" in shown
     assert shown.endswith("\n      Do this.")
+
+
+@pytest.mark.parametrize(
+    ("listen", "registry_host", "status"),
+    [("127.0.0.1:1", "", "ok"), ("0.0.0.0:1", "", "warn"), ("0.0.0.0:1", "localhost:1", "warn")],
+)
+def test_others_who_are_told_localhost_are_warned_of(listen: str, registry_host: str, status: str) -> None:
+    """Localhost is another machine for each of them."""
+    settings = Settings(listen=(listen,), registry_host=registry_host)
+    assert checks.check_registry_host(settings).status == status

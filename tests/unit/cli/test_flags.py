@@ -111,7 +111,9 @@ def test_the_schema_names_every_setting(program: typer.Typer) -> None:
     [
         (["--database", "postgresql://u:hush@h/d"], "moorage: database: postgresql:// is not built yet"),
         (["--storage", "s3://hush"], "moorage: storage: s3:// is not built yet"),
-        (["--account-id", "12"], "moorage: account_id: "),
+        (["--account-id", "12"], "moorage: account_id: twelve digits are needed"),
+        (["--region", "x"], "moorage: region: a region such as eu-central-1 is needed"),
+        (["--registry-host", "{foo}"], "moorage: registry_host: a host name, with {account} and {region}"),
         (["--listen", "nowhere"], "moorage: listen: 'nowhere' is not of the form host:port"),
         (["--tls-cert", "a"], "moorage: tls_cert and tls_key go together"),
         (["--config", "/nowhere/moorage.toml"], "moorage: /nowhere/moorage.toml cannot be read"),

@@ -107,3 +107,12 @@ def test_init_with_force_keeps_the_authority(program: typer.Typer, tmp_path: Pat
     assert result.exit_code == 0, result.output
     assert (tmp_path / "tls" / "ca.pem").read_bytes() == authority
     assert (tmp_path / "tls" / "cert.pem").read_bytes() != before
+
+
+@pytest.mark.parametrize("host", ["https://x:5", "a b", "", "-x"])
+def test_init_takes_host_names_and_addresses_only(program: typer.Typer, tmp_path: Path, host: str) -> None:
+    """A certificate for anything else would be for nothing."""
+    result = CliRunner().invoke(program, ["tls", "init", "--data-dir", str(tmp_path), "--host", host])
+    assert result.exit_code == 2
+    assert "neither a host name nor an IP address" in result.stderr
+    assert not (tmp_path / "tls").exists()
