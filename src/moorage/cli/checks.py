@@ -151,16 +151,36 @@ def check_tls(settings: Settings) -> Finding:
         return Finding("ok", "TLS", "not served")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-        until = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+        loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
     except (OSError, ValueError) as error:
         advice = "tls_cert must name a PEM certificate chain, tls_key its unencrypted private key."
         return Finding("fail", "TLS", f"{certificate} and {key}: {error}", advice)
+    until = loaded.not_valid_after_utc
     days = (until - datetime.now(UTC)).days
     text = f"{certificate} is valid until {until:%Y-%m-%d}"
     advice = "Renew it, then send SIGHUP to moorage serve."
     if days < 0:
         return Finding("fail", "TLS", f"{certificate} expired on {until:%Y-%m-%d}", advice)
+    hosts = RegistryHosts(settings)
+    host = listen.without_port(hosts.host_of(hosts.default))
+    if not covers(loaded, host):
+        advice = f"Make one for it: moorage tls init --force --host {host}"
+        return Finding(
+            "fail", "TLS", f"{certificate} is not for {host}, as clients will call this server", advice
+        )
     return Finding("warn", "TLS", text, advice) if days < EXPIRY_DAYS else Finding("ok", "TLS", text)
+
+
+def covers(certificate: x509.Certificate, host: str) -> bool:
+    """Whether a client that calls the server so accepts the certificate (RFC 9525: a star stands for one label)."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    if host in (str(address) for address in names.get_values_for_type(x509.IPAddress)):
+        return True
+    _, _, parent = host.partition(".")
+    return bool({host, f"*.{parent}"} & set(names.get_values_for_type(x509.DNSName)))
 
 
 #: Every check, in the order shown.

@@ -139,7 +139,10 @@ class _StandardHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         fields: EventDict = {"event": "library_message", "logger": record.name, "message": record.getMessage()}
-        if record.exc_info:
+        if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+            # A request cut off by the end of its process is no fault: a line, not a traceback.
+            fields["message"] = "a running request was cut off"
+        elif record.exc_info:
             fields["exception"] = "".join(traceback.format_exception(*record.exc_info))
         level = record.levelname.lower()
         line = _render(None, level, _redact(None, level, _add_facts(None, level, fields)))

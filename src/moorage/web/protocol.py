@@ -437,7 +437,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """Answer in plain text and end the connection; never in the middle of another answer."""
-        _logger.info("http_refused", status=status, source_ip=self.client[0] if self.client else "")
+        _logger.info(
+            "http_refused",
+            status=status,
+            reason=_REFUSALS[status].decode().strip(),
+            source_ip=self.client[0] if self.client else "",
+        )
         cycle = self._running()
         if cycle is not None:
             if self.pipeline or (cycle.response_started and self._part is _Part.BODY):

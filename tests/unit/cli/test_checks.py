@@ -76,6 +76,28 @@ def test_a_certificate_is_told_by_what_is_left_of_it(tmp_path: Path, age: int, s
     assert checks.check_tls(Settings(tls_cert=certificate, tls_key=key)).status == status
 
 
+@pytest.mark.parametrize(
+    ("names", "host", "status"),
+    [
+        (["images.example.com"], "images.example.com", "ok"),
+        (["*.example.com"], "images.example.com", "ok"),
+        (["*.example.com"], "a.images.example.com", "fail"),
+        (["127.0.0.2"], "127.0.0.2", "ok"),
+        (["localhost"], "images.example.com", "fail"),
+    ],
+)
+def test_a_certificate_must_be_for_the_registry_host(
+    tmp_path: Path, names: list[str], host: str, status: str
+) -> None:
+    """No client would accept it otherwise."""
+    made = make_server(make_authority(), names)
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(made.certificate_pem())
+    key.write_bytes(made.key_pem())
+    settings = Settings(tls_cert=certificate, tls_key=key, registry_host=host)
+    assert checks.check_tls(settings).status == status
+
+
 def test_a_certificate_that_is_none_fails(tmp_path: Path) -> None:
     """With the name of the file."""
     file = tmp_path / "cert.pem"

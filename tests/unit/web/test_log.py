@@ -184,3 +184,12 @@ def test_what_terminals_and_line_readers_obey_is_escaped(lines: Lines, sent: str
     assert all(letter.isprintable() or letter == "\n" for letter in written)
     assert "\u00fc" in written
     assert [lines.read()[0]["path"], lines.read()[1]["path"]] == [f"/v2/\u00fc{sent}", sent]
+
+
+def test_a_request_that_is_cut_off_is_no_traceback(lines: Lines) -> None:
+    """A hurried stop ends many of them; none is a fault."""
+    cut_off = asyncio.CancelledError()
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=cut_off)
+    (line,) = lines.read()
+    assert line["message"] == "a running request was cut off"
+    assert "exception" not in line
