@@ -437,12 +437,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """Answer in plain text and end the connection; never in the middle of another answer."""
-        _logger.info(
-            "http_refused",
-            status=status,
-            reason=_REFUSALS[status].decode().strip(),
-            source_ip=self.client[0] if self.client else "",
-        )
+        source, reason = self.client[0] if self.client else "", _REFUSALS[status].decode().rstrip()
+        _logger.info("http_refused", status=status, reason=reason, source_ip=source)
         cycle = self._running()
         if cycle is not None:
             if self.pipeline or (cycle.response_started and self._part is _Part.BODY):
