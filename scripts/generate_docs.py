@@ -56,7 +56,7 @@ _STATUS_TAIL = """
 
 | promise | proof |
 |---|---|
-| OCI distribution 1.1 and 1.1+dev | `make conformance`: over a thousand checks of our own, the official suite of 2023, and the official one of 2026 where the Go module proxy serves it |
+| OCI distribution 1.1 and 1.1+dev | `make conformance`: the official suite of the specification, and checks of our own for what it leaves open |
 | real clients, plain and over TLS | `make clients` |
 | an acknowledged push survives `kill -9` | `tests/durability`, 100 rounds in CI |
 | every sample of the API reference | `tests/ecr/test_seeds.py` |
