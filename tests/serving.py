@@ -65,10 +65,13 @@ def free_port() -> int:
         return port
 
 
-def command(data_dir: Path, address: str, *flags: str) -> list[str]:
-    """The command line of a server in this interpreter's environment."""
-    moorage = str(Path(sys.executable).parent / "moorage")
-    return [moorage, "serve", "--data-dir", str(data_dir), "--listen", address, *flags]
+def command(data_dir: Path, address: str, *flags: str, module: Sequence[str] = ()) -> list[str]:
+    """The command line of a server in this interpreter's environment.
+
+    ``module`` and its arguments are run in place of the ``moorage`` program: it ends in the same entry point.
+    """
+    program = [sys.executable, "-m", *module] if module else [str(Path(sys.executable).parent / "moorage")]
+    return [*program, "serve", "--data-dir", str(data_dir), "--listen", address, *flags]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,8 +103,10 @@ def _credentials_file(settings: Settings) -> Path:
 def _check_format(data_dir: Path) -> None:
     file = data_dir / "format"
     if not file.exists():
-        file.write_text(f"{FORMAT}\n")
-        sync_directory(data_dir)
+        create_private_file(file, f"{FORMAT}\n".encode())
+        # Who may not read the directory above did not make ours in it.
+        with suppress(PermissionError):
+            sync_directory(data_dir.absolute().parent)
     found = file.read_text().strip()
     if found != FORMAT:
         raise StartRefused(f"{data_dir} has layout {found}; this version of Moorage works with layout {FORMAT}")

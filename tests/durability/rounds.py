@@ -15,7 +15,8 @@ from typing import Self
 from tests.durability import at_rest, verification
 from tests.durability.at_rest import AtRest
 from tests.durability.journal import Journal, Violation
-from tests.durability.victim import Kill, Seconds, Victim
+from tests.durability.power import Power
+from tests.durability.victim import RESTART_SECONDS, Kill, Seconds, Victim
 from tests.durability.wire import InFlight, NoAnswer, Wire
 from tests.durability.writers import SHARED, Writer, prepare_shared
 
@@ -50,9 +51,21 @@ class Round:
 class Campaign(AbstractContextManager["Campaign"]):
     """Rounds on one data directory, from an empty one to the inspection of what lies in it."""
 
-    def __init__(self, directory: Path, address: str, seed: str, seconds: Seconds) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        address: str,
+        seed: str,
+        seconds: Seconds,
+        power: Power | None = None,
+        module: Sequence[str] = (),
+        restart_seconds: float = RESTART_SECONDS,
+    ) -> None:
+        """``power`` can be cut where the data lie; ``module`` is run in place of the ``moorage`` program."""
         self.journal = Journal()
-        self.victim = Victim(directory / "data", directory / "server.log", address, seconds)
+        data_dir = power.data_dir if power else directory / "data"
+        self.victim = Victim(data_dir, directory / "server.log", address, seconds, module, restart_seconds)
+        self._power = power
         self._chance = random.Random(seed)
         self._seed = seed
         self._in_flight = InFlight()
@@ -111,7 +124,7 @@ class Campaign(AbstractContextManager["Campaign"]):
             self._await_moment()
             played.in_flight = self._in_flight.running
             self._in_flight.is_orphaned = played.kill is not Kill.WORKER
-            self.victim.kill(played.kill, self._chance)
+            self._strike(played.kill)
             self._after_kill(played.kill)
             stop.set()
             for one in running:
@@ -122,8 +135,22 @@ class Campaign(AbstractContextManager["Campaign"]):
         if played.kill is Kill.WORKER:
             self.victim.await_replacement()
         else:
+            if self._power is not None:
+                self._power.restore()
+                self._in_flight.is_cut = False
             self._in_flight.is_orphaned = False
             self.victim.start()
+
+    def _strike(self, kill: Kill) -> None:
+        """When the power goes the processes go as well, but only after the last moment of the disk.
+
+        A sync that runs just then may report success although its journal was thrown away, which no real cut lets
+        anyone see: so no answer counts that is not here when the cut begins.
+        """
+        if self._power is not None:
+            self._in_flight.is_cut = True
+            self._power.cut()
+        self.victim.kill(kill, self._chance)
 
     def _await_moment(self) -> None:
         """Wait for the time of the kill: some load, an acknowledgement in this round, requests that run."""
@@ -172,11 +199,11 @@ def _tried(look: Callable[[], list[str]]) -> list[str]:
         return [f"{error!r}"]
 
 
-def rotation(chance: random.Random, rounds: int) -> Sequence[Kill]:
+def rotation(chance: random.Random, all_kinds: Sequence[Kill], rounds: int) -> Sequence[Kill]:
     """Each kind as often as the others, in a random order that never kills two workers in a row."""
     order: list[Kill] = []
     while len(order) < rounds:
-        kinds = list(Kill)
+        kinds = list(all_kinds)
         chance.shuffle(kinds)
         if not (order and kinds[0] is Kill.WORKER and order[-1] is Kill.WORKER):
             order += kinds

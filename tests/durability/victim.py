@@ -10,7 +10,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,6 +37,7 @@ class Kill(StrEnum):
     WORKER = "one worker"
     PARENT = "the parent alone"
     EVERYTHING = "all processes"
+    POWER = "the power"
 
 
 @dataclass
@@ -51,11 +52,21 @@ class Seconds:
 class Victim:
     """A ``moorage serve`` on one data directory, started again and again."""
 
-    def __init__(self, data_dir: Path, log: Path, address: str, seconds: Seconds) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        log: Path,
+        address: str,
+        seconds: Seconds,
+        module: Sequence[str] = (),
+        restart_seconds: float = RESTART_SECONDS,
+    ) -> None:
         self.data_dir = data_dir
         self.address = address
         self._log = log
         self._seconds = seconds
+        self._module = tuple(module)
+        self._restart_seconds = restart_seconds
         self._mark = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
         self._killed_worker = 0
@@ -71,20 +82,20 @@ class Victim:
         began = time.monotonic()
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                command(self.data_dir, self.address, "--workers", str(WORKERS)),
+                command(self.data_dir, self.address, "--workers", str(WORKERS), module=self._module),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=os.environ | {MARK: self._mark},
                 start_new_session=True,
             )
-        took = self._wait("ready again", 4 * RESTART_SECONDS, self._is_ready, began)
+        took = self._wait("ready again", 4 * self._restart_seconds, self._is_ready, began)
         if is_counted:
             self._seconds.restart.append(took)
-            if took > RESTART_SECONDS:
+            if took > self._restart_seconds:
                 load, _, _ = os.getloadavg()
                 raise Violation(
-                    f"the restart took {took:.2f} s, over {RESTART_SECONDS} s (load average {load:.1f}, "
+                    f"the restart took {took:.2f} s, over {self._restart_seconds} s (load average {load:.1f}, "
                     f"{os.cpu_count()} cores)"
                 )
 
@@ -103,7 +114,7 @@ class Victim:
             return
         children = self.processes()
         self._parent().kill()  # first, so that it starts nothing in place of the others
-        for process_id in children if what is Kill.EVERYTHING else ():
+        for process_id in () if what is Kill.PARENT else children:
             with suppress(ProcessLookupError):
                 os.kill(process_id, signal.SIGKILL)
 

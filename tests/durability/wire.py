@@ -36,6 +36,8 @@ class InFlight:
     broken: int = 0
     #: Whether the server's parent is dead: what an orphan answers with 500 may have been done or not.
     is_orphaned: bool = False
+    #: Whether the power is off: nobody would have heard what is answered from now on.
+    is_cut: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> None:
@@ -109,6 +111,8 @@ class Wire:
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 raise NoAnswer(f"{method} {path}: {error!r}") from error
+            if self._in_flight.is_cut:
+                raise NoAnswer(f"{method} {path}: status {answer.status} after the power went")
             if answer.status >= 500 and self._in_flight.is_orphaned:
                 raise NoAnswer(f"{method} {path}: status {answer.status} of an orphan")
             return answer

@@ -54,6 +54,23 @@ def test_a_first_start_that_is_broken_off_leaves_no_server_without_a_key(
     assert holder_of(settings, key_in(wiring.prepare(settings))) == settings.account_id
 
 
+def test_the_layout_is_written_down_whole_or_not_at_all(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty file, as a power cut leaves one that was not synced, would refuse every later start."""
+
+    def fail(descriptor: int) -> None:
+        raise OSError("no sync")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", fail)
+        with pytest.raises(OSError, match="no sync"):
+            wiring.prepare(settings)
+    assert not (settings.data_dir / "format").exists()
+    wiring.prepare(settings)
+    assert (settings.data_dir / "format").read_text() == f"{wiring.FORMAT}\n"
+
+
 def _break_off(*_arguments: object) -> None:
     raise KeyboardInterrupt
 

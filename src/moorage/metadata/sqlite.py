@@ -128,7 +128,8 @@ class SqliteDatabase:
         self._clock = clock
         self._manifests = ManifestCache()
         self._path = path
-        self._wal = Path(f"{path}-wal")
+        # SQLite puts its log beside the file that a link stands for.
+        self._wal = Path(f"{path.resolve()}-wal")
         self._reader = connect(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = connect(path)
