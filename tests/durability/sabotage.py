@@ -17,11 +17,13 @@ from moorage.cli.main import main
 
 
 def _pretend(is_pretended: Callable[[int], bool]) -> None:
-    """Have ``os.fsync`` do nothing for descriptors whose file has such a mode."""
+    """Have ``os.fsync`` do nothing for what has such a mode among segments and blobs."""
     sync = os.fsync
 
     def fsync(descriptor: int) -> None:
-        if not is_pretended(os.fstat(descriptor).st_mode):
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        is_stored = "/uploads/" in path or "/blobs/" in path
+        if not (is_stored and is_pretended(os.fstat(descriptor).st_mode)):
             sync(descriptor)
 
     os.fsync = fsync  # type: ignore[assignment]
