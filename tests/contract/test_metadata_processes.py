@@ -152,6 +152,21 @@ def test_the_log_is_cut_once_a_long_read_is_over(path: Path, monkeypatch: pytest
     assert after <= 2 * CHECKPOINT_BYTES
 
 
+def test_the_log_is_cut_where_the_database_is_a_link(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite puts the log beside the file itself, on another disk perhaps."""
+    monkeypatch.setattr(sqlite, "CHECKPOINT_BYTES", CHECKPOINT_BYTES)
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    database = SqliteDatabase(link, Settings())
+    log = path.with_name("metadata.db-wal")
+    longest = 0
+    for number in range(20):
+        database.write_now(store, number)
+        longest = max(longest, log.stat().st_size)
+    database.close()
+    assert CHECKPOINT_BYTES / 2 < longest <= 2 * CHECKPOINT_BYTES
+
+
 def test_a_long_read_does_not_slow_every_write_down(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint that did not succeed is tried again when the log has grown as much once more, not at each commit."""
     monkeypatch.setattr(sqlite, "CHECKPOINT_BYTES", CHECKPOINT_BYTES)
