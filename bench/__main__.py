@@ -1,7 +1,80 @@
-"""``python -m bench``."""
+"""``python -m bench``: measures Moorage and its peers side by side on this machine.
 
+    python -m bench                            a quick version, some minutes
+    python -m bench --full                     10,000 images, longer, more rounds
+    python -m bench --only tls-put             one figure, or several: --only upload-put tls-put
+    python -m bench --list                     the ids
+
+Both sides run on the same disk, one at a time, in alternated rounds; a figure is the median of its rounds. What is
+read is compared with what was pushed before anything is timed, and any answer but the right one ends the run.
+"""
+
+import argparse
+import datetime as dt
+import json
+import shutil
 import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
 
-from bench.compare import main
+from bench.compare import Comparison, Samples
+from bench.figures import FIGURES, FULL, QUICK, Figure, Scale
+from bench.report import heading, table
 
-sys.exit(main())
+RESULTS = Path(__file__).with_name("results")
+PROGRAMS = ("registry", "moto_server", "wrk", "curl", "skopeo")
+
+
+def main() -> int:
+    """Parse arguments, measure, print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures Moorage and its peers.")
+    parser.add_argument("--full", action="store_true", help="10,000 images, longer, seven rounds")
+    parser.add_argument("--rounds", type=int, help="rounds, instead of the version's own number")
+    parser.add_argument("--only", nargs="+", metavar="ID", help="only these figures; --list names them")
+    parser.add_argument("--list", action="store_true", help="print the ids and what they mean")
+    parser.add_argument("--directory", type=Path, help="where the data goes (default: a temporary directory)")
+    arguments = parser.parse_args()
+    if arguments.list:
+        sys.stdout.writelines(f"{figure.id:20} {figure.work}\n" for figure in FIGURES)
+        return 0
+    figures = _chosen(arguments.only, parser)
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        parser.error(f"not on PATH: {', '.join(missing)}; .ci/run bench installs and finds them")
+    scale = FULL if arguments.full else QUICK
+    if arguments.rounds:
+        scale = replace(scale, rounds=arguments.rounds)
+    text = heading(scale)
+    with tempfile.TemporaryDirectory(prefix="moorage-bench-", dir=arguments.directory) as directory:
+        samples = Comparison(figures, scale, Path(directory)).run()
+    text = f"{text}\n{table(samples, figures)}\n"
+    sys.stdout.write(f"{text}\nkept in {_keep(text, samples, scale)}\n")
+    return 0
+
+
+def _chosen(ids: list[str] | None, parser: argparse.ArgumentParser) -> list[Figure]:
+    if ids is None:
+        return FIGURES
+    unknown = set(ids) - {figure.id for figure in FIGURES}
+    if unknown:
+        parser.error(f"no such figure: {', '.join(sorted(unknown))}; --list names them")
+    return [figure for figure in FIGURES if figure.id in ids]
+
+
+def _keep(text: str, samples: Samples, scale: Scale) -> Path:
+    """Keep the table and every sample; returns the file with the table."""
+    RESULTS.mkdir(exist_ok=True)
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
+    raw = {
+        figure: {name: [asdict(one) for one in many] for name, many in by_server.items()}
+        for figure, by_server in samples.items()
+    }
+    (RESULTS / f"{stamp}.json").write_text(json.dumps({"scale": asdict(scale), "samples": raw}, indent=1))
+    file = RESULTS / f"{stamp}.md"
+    file.write_text(text)
+    return file
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,9 +1,10 @@
-"""The two servers that are measured, each as its makers would run it on one machine."""
+"""The servers that are measured, each as its makers would run it on one machine."""
 
 import base64
 import http.client
 import json
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tests.serving import REGION, Credentials, answers, command, free_port, runn
 
 WORKERS = 2
 _TICKS = os.sysconf("SC_CLK_TCK")
+_TARGET = "AmazonEC2ContainerRegistry_V20150921"
 
 
 class BenchError(Exception):
@@ -24,29 +26,53 @@ class BenchError(Exception):
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """PEM files that both sides serve TLS with."""
+
+    chain: Path
+    key: Path
+
+
+@dataclass(frozen=True)
 class Server:
-    """A running server. ``authorization`` is empty where none is asked for."""
+    """A running server. ``authorization`` is empty where none is asked for, ``keys`` where nothing is signed."""
 
     name: str
     address: str
     process_id: int
-    authorization: str
-    create_repository: Callable[[str], None]
+    data: Path
+    is_tls: bool = False
+    authorization: str = ""
+    keys: Credentials | None = None
+
+    @property
+    def url(self) -> str:
+        """Scheme and address."""
+        return f"{'https' if self.is_tls else 'http'}://{self.address}"
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every request carries."""
+        """What every request to ``/v2/`` carries."""
         return {"Authorization": self.authorization} if self.authorization else {}
 
     def cpu_seconds(self) -> float:
         """Processor time of its whole process tree so far."""
-        return sum(_cpu_seconds(process_id) for process_id in _tree(self.process_id))
+        return sum(_cpu_seconds(process_id) for process_id in tree(self.process_id))
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection for several requests; whoever asked for it closes it."""
+        if self.is_tls:
+            # The certificate is a fresh one of nobody's authority; what is measured does not depend on that.
+            return http.client.HTTPSConnection(
+                self.address, timeout=120, context=ssl._create_unverified_context()
+            )  # noqa: SLF001
+        return http.client.HTTPConnection(self.address, timeout=120)
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection(self.address, timeout=120)
+        connection = self.connect()
         try:
             connection.request(method, path, body, self.headers | (headers or {}))
             response = connection.getresponse()
@@ -54,76 +80,117 @@ class Server:
         finally:
             connection.close()
 
+    def create_repository(self, name: str) -> None:
+        """Make a repository where that is needed."""
+        if self.keys:
+            self.call("CreateRepository", {"repositoryName": name})
 
-Runner = Callable[[Path], AbstractContextManager[Server]]
+    def signed(self, operation: str, payload: object) -> tuple[dict[str, str], bytes]:
+        """Headers and body of a call of the JSON API, good for fifteen minutes."""
+        if self.keys is None:
+            raise BenchError(f"{self.name} takes no signed calls")
+        body = json.dumps(payload).encode()
+        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"{_TARGET}.{operation}"}
+        request = AWSRequest("POST", f"{self.url}/", data=body, headers=headers)
+        keys = SigningCredentials(self.keys.access_key_id, self.keys.secret_access_key)
+        SigV4Auth(keys, "ecr", REGION).add_auth(request)
+        return {"Host": self.address, **dict(request.headers.items())}, body
+
+    def call(
+        self, operation: str, payload: object, connection: http.client.HTTPConnection | None = None
+    ) -> dict[str, object]:
+        """A signed call of the JSON API. Raises ``BenchError`` unless it succeeds."""
+        headers, body = self.signed(operation, payload)
+        used = connection or self.connect()
+        try:
+            used.request("POST", "/", body, headers)
+            response = used.getresponse()
+            answer = response.read()
+        finally:
+            if connection is None:
+                used.close()
+        if response.status != 200:
+            raise BenchError(f"{self.name}: {operation}: {response.status} {answer[:200]!r}")
+        found: dict[str, object] = json.loads(answer)
+        return found
+
+
+Runner = Callable[[Path, Certificate | None], AbstractContextManager[Server]]
 
 
 @contextmanager
-def moorage(directory: Path) -> Iterator[Server]:
+def moorage(directory: Path, certificate: Certificate | None = None, *flags: str) -> Iterator[Server]:
     """Moorage: authentication on, two web workers, everything else as by default."""
-    address = f"127.0.0.1:{free_port()}"
-    log, data = directory / "server.log", directory / "data"
-    with running(command(data, address, "--workers", str(WORKERS)), log) as process:
-        wait_until_ready(lambda: answers(f"http://{address}/readyz"), process, log)
-        credentials = Credentials.read(data)
-
-        def create(repository: str) -> None:
-            _call(address, credentials, "CreateRepository", {"repositoryName": repository})
-
-        answer = json.loads(_call(address, credentials, "GetAuthorizationToken", {}))
-        token = answer["authorizationData"][0]["authorizationToken"]
-        if not base64.b64decode(token).startswith(b"AWS:"):
-            raise BenchError("the registry password is not for user AWS")
-        yield Server("Moorage", address, process.pid, f"Basic {token}", create)
+    address, log, data = f"127.0.0.1:{free_port()}", directory / "server.log", directory / "data"
+    tls = ["--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key)] if certificate else []
+    with running(command(data, address, "--workers", str(WORKERS), *tls, *flags), log) as process:
+        found = Server("Moorage", address, process.pid, data, certificate is not None)
+        wait_until_ready(lambda: is_answering(found, "/readyz"), process, log)
+        keys = Credentials.read(data)
+        answer = Server("Moorage", address, process.pid, data, found.is_tls, "", keys).call(
+            "GetAuthorizationToken", {}
+        )
+        yield Server("Moorage", address, process.pid, data, found.is_tls, f"Basic {_token(answer)}", keys)
 
 
-def _call(address: str, credentials: Credentials, operation: str, payload: dict[str, str]) -> bytes:
-    """A signed call of the JSON API. Raises ``BenchError`` unless it succeeds."""
-    body = json.dumps(payload).encode()
-    target = f"AmazonEC2ContainerRegistry_V20150921.{operation}"
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
-    signed = AWSRequest("POST", f"http://{address}/", data=body, headers=headers)
-    keys = SigningCredentials(credentials.access_key_id, credentials.secret_access_key)
-    SigV4Auth(keys, "ecr", REGION).add_auth(signed)
-    connection = http.client.HTTPConnection(address, timeout=30)
-    try:
-        connection.request("POST", "/", body, dict(signed.headers.items()))
-        response = connection.getresponse()
-        answer = response.read()
-    finally:
-        connection.close()
-    if response.status != 200:
-        raise BenchError(f"{operation}: {response.status} {answer[:200]!r}")
-    return answer
+def _token(answer: dict[str, object]) -> str:
+    listed = answer["authorizationData"]
+    token = listed[0]["authorizationToken"] if isinstance(listed, list) else ""
+    if not base64.b64decode(token).startswith(b"AWS:"):
+        raise BenchError("the registry password is not for user AWS")
+    return str(token)
 
 
 @contextmanager
-def distribution(directory: Path) -> Iterator[Server]:
+def distribution(directory: Path, certificate: Certificate | None = None) -> Iterator[Server]:
     """The CNCF registry, by ``distribution.yml``."""
-    address = f"127.0.0.1:{free_port()}"
-    log, data = directory / "server.log", directory / "data"
+    address, log, data = f"127.0.0.1:{free_port()}", directory / "server.log", directory / "data"
     data.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "REGISTRY_HTTP_ADDR": address,
         "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(data),
         "OTEL_TRACES_EXPORTER": "none",
     }
+    if certificate:
+        environment |= {
+            "REGISTRY_HTTP_TLS_CERTIFICATE": str(certificate.chain),
+            "REGISTRY_HTTP_TLS_KEY": str(certificate.key),
+        }
     argv = ["registry", "serve", str(Path(__file__).with_name("distribution.yml"))]
     with running(argv, log, environment) as process:
-        wait_until_ready(lambda: answers(f"http://{address}/v2/"), process, log)
-        yield Server("distribution", address, process.pid, "", lambda _: None)
+        server = Server("distribution", address, process.pid, data, certificate is not None)
+        wait_until_ready(lambda: is_answering(server, "/v2/"), process, log)
+        yield server
 
 
-def _tree(process_id: int) -> list[int]:
+@contextmanager
+def moto(directory: Path, _certificate: Certificate | None = None) -> Iterator[Server]:
+    """``moto_server``: everything in memory, signatures unchecked, as it is by default."""
+    address, log = f"127.0.0.1:{free_port()}", directory / "server.log"
+    host, _, port = address.rpartition(":")
+    with running(["moto_server", "-H", host, "-p", port], log) as process:
+        wait_until_ready(lambda: answers(f"http://{address}/moto-api/data.json"), process, log)
+        yield Server("moto", address, process.pid, directory, keys=Credentials("bench", "bench"))
+
+
+def is_answering(server: Server, path: str) -> bool:
+    """Whether a GET of this path is answered with 200."""
+    try:
+        return server.request("GET", path)[0] == 200
+    except OSError:
+        return False
+
+
+def tree(process_id: int) -> list[int]:
     """A process and all that descend from it."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (facts := _stat(int(entry.name))):
             parents.setdefault(int(facts[1]), []).append(int(entry.name))
-    tree = [process_id]
-    for one in tree:
-        tree += parents.get(one, [])
-    return tree
+    found = [process_id]
+    for one in found:
+        found += parents.get(one, [])
+    return found
 
 
 def _cpu_seconds(process_id: int) -> float:
