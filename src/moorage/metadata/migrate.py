@@ -16,7 +16,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from moorage.metadata.sqlite import connect, open_write_lock, write_turn
+from moorage.metadata.sqlite import connect
+from moorage.metadata.write_lock import WriteLock
+
+#: Seconds that a start waits for whoever writes to the database, a command perhaps, before it says so and ends.
+LOCK_SECONDS = 30.0
 
 _SCRIPTS = Path(__file__).with_name("migrations")
 
@@ -45,12 +49,12 @@ def newest_revision() -> str | None:
 def migrate_sqlite(path: Path) -> None:
     """Create or upgrade the database file, all of it in one transaction: a crash leaves the old schema or the new.
 
-    Raises ``DatabaseTooNew``, ``NoRoomForBackup``, ``SqliteTooOld``.
+    Raises ``DatabaseTooNew``, ``NoRoomForBackup``, ``SqliteTooOld``, ``TimeoutError`` that names who holds the lock.
     """
-    lock = open_write_lock(path)
+    lock = WriteLock(path)
     engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
     try:
-        with write_turn(lock), engine.connect() as connection:
+        with lock.turn(LOCK_SECONDS), engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
             if current == newest_revision():
                 return
@@ -62,7 +66,7 @@ def migrate_sqlite(path: Path) -> None:
             command.upgrade(configuration(connection), "head")
             connection.commit()
     finally:
-        os.close(lock)
+        lock.close()
 
 
 def _refuse_unknown(revision: str) -> None:

@@ -8,8 +8,6 @@ checkpointed only under that lock.
 
 import asyncio
 import errno
-import fcntl
-import os
 import queue
 import threading
 import time
@@ -28,6 +26,7 @@ from moorage.domain.errors import Unavailable
 from moorage.metadata.database import Arguments, Result, UseCase
 from moorage.metadata.manifest_cache import ManifestCache
 from moorage.metadata.transaction import Transaction
+from moorage.metadata.write_lock import WriteLock
 
 #: Before 3.51.3 a reset of the write-ahead log under several writing processes could corrupt the database.
 OLDEST_SQLITE = (3, 51, 3)
@@ -38,8 +37,12 @@ MAX_GROUP = 64
 #: Size of the write-ahead log that starts a checkpoint, in bytes.
 CHECKPOINT_BYTES = 8 * 1024 * 1024
 
-#: Seconds that SQLite waits for a lock of its own; ours comes first, so only other programs can hold it.
+#: Seconds that SQLite waits for a lock of its own; ours comes first, so only other programs can hold it. As long
+#: does a write wait for our lock, behind a process that stands still.
 BUSY_SECONDS = 4
+
+#: Seconds between two looks whether the writer thread waits for too long.
+WATCH_SECONDS = 0.5
 
 _STATEMENT_ERRORS = (
     pysqlite3.IntegrityError,
@@ -74,21 +77,6 @@ def connect(path: Path) -> Any:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=0"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
-
-
-@contextmanager
-def write_turn(lock: int) -> Iterator[None]:
-    """Hold the lock between processes; the kernel queues those that wait for it."""
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
-
-
-def open_write_lock(path: Path) -> int:
-    """A descriptor of the lock that goes with a database file, made unless it is there."""
-    return os.open(path.with_name("write.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 class _Write:
@@ -133,7 +121,7 @@ class SqliteDatabase:
         self._reader = connect(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = connect(path)
-        self._lock = open_write_lock(path)
+        self._lock = WriteLock(path)
         self._identity = _identity_of(path)
         self._checkpoint_at = CHECKPOINT_BYTES
         self._reading = threading.Lock()
@@ -141,7 +129,12 @@ class SqliteDatabase:
         self._is_closed = False
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve_writes, name="metadata-writer", daemon=True)
+        #: The group that waits for the lock, and since when; None while none does.
+        self._blocked: tuple[float, list[_Write]] | None = None
+        self._giving_up = threading.Lock()
+        self._ended = threading.Event()
         self._thread.start()
+        threading.Thread(target=self._watch, name="metadata-watch", daemon=True).start()
 
     # --- Reads -----------------------------------------------------------------------------------------------
 
@@ -206,19 +199,57 @@ class SqliteDatabase:
     def _serve(self, group: list[_Write]) -> None:
         begun = time.monotonic()
         try:
-            with write_turn(self._lock):
-                self._commit(group, begun)
-                for write in group:
+            with self._turn(group) as wanted:
+                self._commit(wanted, begun)
+                for write in wanted:
                     write.resolve()
                 self._checkpoint_if_due()
         except BaseException as error:  # noqa: BLE001 - the callers must hear of it, whatever it is
-            for write in [*group, *self._waiting(error)]:
+            is_busy = getattr(error, "sqlite_errorcode", None) == pysqlite3.SQLITE_BUSY
+            # One group after the other, those who came meanwhile would wait ever longer.
+            for write in [*group, *(self._waiting() if is_busy else ())]:
                 write.fail(error)
 
-    def _waiting(self, error: BaseException) -> Iterator[_Write]:
-        """Those who came while another program held the lock: one group after the other they would wait ever longer."""
-        is_busy = getattr(error, "sqlite_errorcode", None) == pysqlite3.SQLITE_BUSY
-        while is_busy and not self._queue.empty():
+    @contextmanager
+    def _turn(self, group: list[_Write]) -> Iterator[list[_Write]]:
+        """Hold the lock between processes; yields those of the group that still wait for it to be their turn."""
+        with self._giving_up:
+            self._blocked = time.monotonic(), group
+        try:
+            self._lock.acquire()
+        finally:
+            with self._giving_up:
+                self._blocked = None
+        try:
+            yield [write for write in group if not write.future.done()]
+        finally:
+            self._lock.release()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH_SECONDS):
+            self._give_up_waiting()
+
+    def _give_up_waiting(self) -> None:
+        """Refuse what waits behind a process that holds the lock for too long, stopped perhaps.
+
+        The writer thread goes on waiting: when its turn comes it serves whoever is there then.
+        """
+        with self._giving_up:
+            if self._blocked is None or not self._is_stuck():
+                return
+            holder = self._lock.holder()
+            refused = [write for write in (*self._blocked[1], *self._waiting()) if not write.future.done()]
+            for write in refused:
+                write.fail(TimeoutError("another process holds its write lock"))
+        if refused:
+            _log.error("write_lock_held", writes_refused=len(refused), holder=holder)
+
+    def _is_stuck(self) -> bool:
+        return self._blocked is not None and time.monotonic() - self._blocked[0] > BUSY_SECONDS
+
+    def _waiting(self) -> Iterator[_Write]:
+        """Those who came since the present group was formed; they leave the queue."""
+        while not self._queue.empty():
             write = self._queue.get()
             if write is None:
                 self._queue.put(None)
@@ -314,12 +345,19 @@ class SqliteDatabase:
                 return
             self._is_closed = True
             self._queue.put(None)
-        self._thread.join()
-        # The last connection to a database copies the log as it closes, which is for the lock's holder to do.
-        with self._reading, write_turn(self._lock):
-            self._reader.close()
-            self._writer.close()
-        os.close(self._lock)
+        while self._thread.is_alive() and not self._is_stuck():
+            self._thread.join(WATCH_SECONDS)
+        self._give_up_waiting()
+        self._ended.set()
+        try:
+            # The last connection to a database copies the log as it closes, which is for the lock's holder to do.
+            with self._lock.turn(BUSY_SECONDS), self._reading:
+                self._reader.close()
+                self._writer.close()
+            self._lock.close()
+        except TimeoutError as error:
+            # The end of the process closes them as well; all that was answered is in the log.
+            _log.warning("database_left_open", error=str(error))
 
 
 def _identity_of(path: Path) -> tuple[int, int] | None:
