@@ -5,6 +5,7 @@ each names one stored copy and is never used a second time, so whoever acts on a
 
     BlobStoreError
     ├── BlobMissing        the store works, but nothing is there
+    │   └── BlobForeign    what is there was not put there by the store
     ├── LocationRefused    no store gave out this location
     └── BlobStoreFailed    the store could not do it; carries the errno
 """
@@ -28,6 +29,17 @@ class BlobMissing(BlobStoreError):
     def __init__(self, location: str) -> None:
         self.location = location
         super().__init__(f"nothing is stored at {location}")
+
+
+class BlobForeign(BlobMissing):
+    """Something lies at ``location`` that is no file of the store's, a planted link perhaps: it is never read.
+
+    For everyone who asks, the blob is missing, so that pushing it again repairs it.
+    """
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.args = (f"what is stored at {location} is no regular file: a link, a pipe or a directory",)
 
 
 class LocationRefused(BlobStoreError):

@@ -31,7 +31,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from moorage.blobs import files
-from moorage.blobs.base import BlobMissing, BlobStoreFailed, Segment, Space, StoredFile
+from moorage.blobs.base import BlobForeign, BlobMissing, BlobStoreFailed, Segment, Space, StoredFile
 from moorage.blobs.files import Descriptor, failures_of
 from moorage.blobs.hashing import Hashes
 from moorage.blobs.local_streams import LocalBlobReader, LocalSegmentWriter
@@ -48,6 +48,9 @@ from moorage.domain.digest import ALGORITHMS, Digest
 
 #: What file systems answer that cannot link these two places.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK})
+
+#: What opening says to a symbolic link, to a socket, and ``files.open_file`` to whatever else is no regular file.
+_FOREIGN = frozenset({errno.ELOOP, errno.ENXIO, errno.EINVAL})
 
 _TOP = ("uploads", *(f"blobs/{algorithm}" for algorithm in ALGORITHMS))
 
@@ -117,7 +120,7 @@ class LocalBlobStore:
         return location
 
     def open(self, location: str) -> LocalBlobReader:
-        """See ``BlobStore``. A symbolic link or anything else but a regular file is ``BlobStoreFailed``."""
+        """See ``BlobStore``. A symbolic link or anything else but a regular file is ``BlobForeign``."""
         check_blob(location)
         return LocalBlobReader(*self._open_file(location))
 
@@ -182,6 +185,8 @@ class LocalBlobStore:
         except FileNotFoundError as error:
             raise BlobMissing(location) from error
         except OSError as error:
+            if error.errno in _FOREIGN:
+                raise BlobForeign(location) from error
             raise BlobStoreFailed("opening a file of the store", error.errno) from error
 
     def _pieces(self, segment: Segment) -> Iterator[memoryview]:

@@ -27,7 +27,7 @@ class Downloads:
         try:
             reader = self._store.open(layer.location)
         except BlobMissing as error:
-            _log.error("blob_missing", digest=layer.digest, location=layer.location)
+            _log.error("blob_missing", digest=layer.digest, location=layer.location, error=str(error))
             raise BlobDamaged(digest=layer.digest) from error
         except BlobStoreFailed as error:
             raise Unavailable(what=f"the blob store: {error}") from error
