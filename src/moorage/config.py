@@ -74,7 +74,16 @@ class Settings(BaseSettings):
     )
     workers: Count = Field(0, description="Web worker processes; 0 means as many as cores, at most 4.")
     database: str = Field(
-        "", description="URL of the metadata database; empty means SQLite in the data directory."
+        "",
+        description="URL of the metadata database, postgresql://user:password@host:5432/name; empty means SQLite in "
+        "the data directory. A password is safer in the environment or the file than in a flag.",
+        repr=False,
+    )
+    master_key: str = Field(
+        "",
+        description="Key that seals every secret in the database: base64 of 32 bytes (openssl rand -base64 32). "
+        "Needed with PostgreSQL; empty with SQLite means the file master.key in the data directory.",
+        repr=False,
     )
     storage: str = Field("", description="URL of the blob store; empty means files in the data directory.")
     tls_cert: Path | None = Field(
@@ -132,14 +141,28 @@ class Settings(BaseSettings):
             raise ValueError("a host name, with {account} and {region} where they belong, and perhaps a port")
         return value
 
-    @field_validator("database", "storage")
+    @field_validator("database")
+    @classmethod
+    def _check_database(cls, value: str) -> str:
+        # What is wrong is said without the value: it may hold a password.
+        if value and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("postgresql://… is needed, or nothing for SQLite in the data directory")
+        return value
+
+    @field_validator("master_key")
+    @classmethod
+    def _check_master_key(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\s*[A-Za-z0-9+/]{43}=\s*", value):
+            raise ValueError("base64 of 32 bytes is needed: openssl rand -base64 32")
+        return value
+
+    @field_validator("storage")
     @classmethod
     def _refuse_unbuilt(cls, value: str) -> str:
         if value:
-            scheme = value.split("://", 1)[0]
-            raise ValueError(
-                f"{scheme}:// is not built yet; leave it out to keep everything in the data directory"
-            )
+            scheme, separator, _ = value.partition("://")
+            what = f"{scheme}:// is" if separator else "another blob store is"
+            raise ValueError(f"{what} not built yet; leave it out to keep everything in the data directory")
         return value
 
     @model_validator(mode="after")

@@ -1,8 +1,9 @@
 """The only place that constructs things. Reads from top to bottom: prepare once, then build each process."""
 
 import os
+import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,16 +12,21 @@ import structlog
 
 from moorage.auth.credentials import AccessKey, check_access_key, generate_access_key, render_credentials_file
 from moorage.auth.private_files import create_private_file, sync_directory
-from moorage.auth.sealing import KEY_BYTES, Keyring, MasterKey
+from moorage.auth.sealing import KEY_BYTES, Keyring, MasterKey, SealBroken
 from moorage.blobs.base import BlobStore
 from moorage.blobs.local import LocalBlobStore
 from moorage.config import Settings
-from moorage.domain.errors import CredentialsUnknown
+from moorage.domain.errors import CredentialsUnknown, Unavailable
 from moorage.domain.names import RegistryId
 from moorage.ecr.face import JsonApi
 from moorage.jobs.schedule import Periodic
 from moorage.jobs.uploads import expire_uploads
+from moorage.metadata.accounts import SecretRow
+from moorage.metadata.database import Database
 from moorage.metadata.migrate import migrate_sqlite
+from moorage.metadata.migrate_postgresql import check_postgresql, preparing
+from moorage.metadata.postgresql import PostgresqlDatabase
+from moorage.metadata.postgresql_session import describe
 from moorage.metadata.sqlite import SqliteDatabase
 from moorage.oci.face import DistributionApi
 from moorage.services import accounts
@@ -40,8 +46,17 @@ from moorage.web.metrics import Metrics, MetricsPage
 #: Version of the data directory's layout.
 FORMAT = "1"
 
+#: Seconds that a new process waits for a database that is away.
+OPEN_SECONDS = 10.0
+
 _SERVER_KEYS = "tokens"
 _log = structlog.get_logger()
+
+
+MASTER_KEY_NEEDED = (
+    "master_key is needed with PostgreSQL, the same on every server: "
+    "MOORAGE_MASTER_KEY=$(openssl rand -base64 32), and keep it"
+)
 
 
 class DataDirectoryMissing(Exception):
@@ -72,28 +87,57 @@ class Parts:
 def prepare(settings: Settings) -> Path | None:
     """Make the data directory ready: layout, schema, keys. Returns the file with the root credentials, if it is kept.
 
-    Raises ``StartRefused``, ``DatabaseTooNew``, ``NoRoomForBackup``, ``PrivateFileError``, ``OSError``.
+    Raises ``StartRefused``, ``DatabaseTooNew``, ``NoRoomForBackup``, ``NotMigrated``, ``PostgresqlRefused``,
+    ``PostgresqlTooOld``, ``PrivateFileError``, ``Unavailable``, ``OSError``.
     """
     data_dir = settings.data_dir
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_format(data_dir)
-    _check_database(settings)
-    migrate_sqlite(database_path(settings))
-    LocalBlobStore(data_dir)
-    master_key = MasterKey.load_or_create(data_dir / "master.key")
-    database = SqliteDatabase(database_path(settings), settings)
-    try:
-        _ensure_server_key(database, master_key)
-        _ensure_root_key(database, master_key, settings)
-    finally:
-        database.close()
+    _check_sqlite(settings)
+    if settings.database:
+        check_postgresql(settings.database)
+    else:
+        migrate_sqlite(database_path(settings))
+    master_key = load_master_key(settings)
+    with _alone(settings):
+        database = open_database(settings)
+        try:
+            _ensure_server_key(database, master_key, settings)
+            LocalBlobStore(data_dir)
+            _ensure_root_key(database, master_key, settings)
+        finally:
+            database.close()
     credentials = _credentials_file(settings)
     return credentials if credentials.exists() else None
+
+
+def _alone(settings: Settings) -> AbstractContextManager[None]:
+    """Of several servers that start at once one prepares at a time. SQLite's has the data directory for itself."""
+    return preparing(settings.database) if settings.database else nullcontext()
+
+
+def open_database(settings: Settings) -> Database:
+    """The metadata database that the settings name."""
+    if settings.database:
+        return PostgresqlDatabase(settings.database, settings)
+    return SqliteDatabase(database_path(settings), settings)
 
 
 def database_path(settings: Settings) -> Path:
     """Where SQLite keeps the metadata."""
     return settings.data_dir / "metadata.db"
+
+
+def load_master_key(settings: Settings) -> MasterKey:
+    """The key of the settings, else with SQLite that of the data directory, made unless it is there.
+
+    Raises ``StartRefused``, ``PrivateFileError``, ``OSError``.
+    """
+    if settings.master_key:
+        return MasterKey.from_base64(settings.master_key)
+    if settings.database:
+        raise StartRefused(MASTER_KEY_NEEDED)
+    return MasterKey.load_or_create(settings.data_dir / "master.key")
 
 
 def _credentials_file(settings: Settings) -> Path:
@@ -112,22 +156,36 @@ def _check_format(data_dir: Path) -> None:
         raise StartRefused(f"{data_dir} has layout {found}; this version of Moorage works with layout {FORMAT}")
 
 
-def _check_database(settings: Settings) -> None:
-    """An empty database beside blobs would make garbage of all of them."""
+def _check_sqlite(settings: Settings) -> None:
+    """An empty database beside blobs would make garbage of all of them, and so would another database."""
     database, blobs = database_path(settings), settings.data_dir / "blobs"
-    if blobs.exists() and not database.exists():
+    if settings.database and database.exists():
         raise StartRefused(
-            f"{database} is gone, but not the blobs it knows of: restore it from a backup, or move {blobs} away"
+            f"{settings.data_dir} belongs to the SQLite database {database}: PostgreSQL needs a data directory of its own"
+        )
+    if not settings.database and blobs.exists() and not database.exists():
+        raise StartRefused(
+            f"{database} is gone, but not the blobs it knows of: restore it from a backup, move {blobs} away, "
+            "or name the PostgreSQL database that knows of them with --database"
         )
 
 
-def _ensure_server_key(database: SqliteDatabase, master_key: MasterKey) -> None:
-    if not database.read_now(accounts.list_server_keys):
-        sealed = master_key.seal(os.urandom(KEY_BYTES), _SERVER_KEYS.encode())
-        database.write_now(accounts.add_server_key, _SERVER_KEYS, 1, sealed)
+def _ensure_server_key(database: Database, master_key: MasterKey, settings: Settings) -> None:
+    keys = database.read_now(accounts.list_server_keys)
+    if keys:
+        _open_keys(keys, master_key)
+        return
+    blobs = settings.data_dir / "blobs"
+    if settings.database and any(file.is_file() for file in blobs.rglob("*")):
+        raise StartRefused(
+            f"{describe(settings.database)} is empty, but {blobs} has blobs that another database knows of: "
+            f"name that one with --database, or move {blobs} away"
+        )
+    sealed = master_key.seal(os.urandom(KEY_BYTES), _SERVER_KEYS.encode())
+    database.write_now(accounts.add_server_key, _SERVER_KEYS, 1, sealed)
 
 
-def _ensure_root_key(database: SqliteDatabase, master_key: MasterKey, settings: Settings) -> None:
+def _ensure_root_key(database: Database, master_key: MasterKey, settings: Settings) -> None:
     """The default account's root key: as configured, or made at the first start and kept in a private file."""
     account = RegistryId.parse(settings.account_id)
     if settings.root_access_key_id:
@@ -144,7 +202,7 @@ def _ensure_root_key(database: SqliteDatabase, master_key: MasterKey, settings: 
 
 
 def _keep_configured_key(
-    database: SqliteDatabase, master_key: MasterKey, account: RegistryId, key: AccessKey
+    database: Database, master_key: MasterKey, account: RegistryId, key: AccessKey
 ) -> None:
     try:
         holder = database.read_now(accounts.find_key_holder, key.access_key_id)
@@ -158,7 +216,7 @@ def _keep_configured_key(
         )
 
 
-def add_root_key(database: SqliteDatabase, master_key: MasterKey, account: RegistryId, key: AccessKey) -> None:
+def add_root_key(database: Database, master_key: MasterKey, account: RegistryId, key: AccessKey) -> None:
     """Seal a key and give it to an account's root."""
     sealed = master_key.seal(key.secret_access_key.encode(), key.access_key_id.encode())
     database.write_now(accounts.create_root_key, account, key.access_key_id, sealed)
@@ -167,15 +225,19 @@ def add_root_key(database: SqliteDatabase, master_key: MasterKey, account: Regis
 def create_root_key(settings: Settings, account: RegistryId, key: AccessKey) -> None:
     """Give an account's root another key, beside a running server or without one.
 
-    Raises ``DataDirectoryMissing``, ``Unavailable``, ``PrivateFileError``, ``OSError``.
+    Raises ``DataDirectoryMissing``, ``StartRefused`` for a wrong master key, ``Unavailable``, ``PrivateFileError``,
+    ``OSError``, with PostgreSQL what ``check_postgresql`` raises.
     """
-    if not database_path(settings).exists():
+    if settings.database:
+        check_postgresql(settings.database)
+    elif not database_path(settings).exists():
         raise DataDirectoryMissing(
             f"{settings.data_dir} is no data directory yet: start the server once, or name another with --data-dir"
         )
-    database = SqliteDatabase(database_path(settings), settings)
+    master_key, database = load_master_key(settings), open_database(settings)
     try:
-        add_root_key(database, MasterKey.load_or_create(settings.data_dir / "master.key"), account, key)
+        _open_keys(database.read_now(accounts.list_server_keys), master_key)
+        add_root_key(database, master_key, account, key)
     finally:
         database.close()
 
@@ -185,9 +247,9 @@ def create_root_key(settings: Settings, account: RegistryId, key: AccessKey) -> 
 
 def open_parts(settings: Settings, on_authentication: AuthenticationCounter) -> Parts:
     """Everything below the faces."""
-    database = SqliteDatabase(database_path(settings), settings)
+    database = open_database(settings)
     store = LocalBlobStore(settings.data_dir)
-    master_key = MasterKey.load_or_create(settings.data_dir / "master.key")
+    master_key = load_master_key(settings)
     keyring = _open_keyring(database, master_key)
     threads = BlobThreads()
     pulls = PullTimes(database)
@@ -210,10 +272,28 @@ def open_parts(settings: Settings, on_authentication: AuthenticationCounter) -> 
     return Parts(context, store, threads, close)
 
 
-def _open_keyring(database: SqliteDatabase, master_key: MasterKey) -> Keyring:
-    rows = database.read_now(accounts.list_server_keys)
-    keys = {row.version: master_key.unseal(row.sealed_key, row.purpose.encode()) for row in rows}
-    return Keyring(keys, max(keys))
+def _open_keyring(database: Database, master_key: MasterKey) -> Keyring:
+    """The server's own keys. A database that is away is waited for: the server began with one that was there."""
+    give_up_at = time.monotonic() + OPEN_SECONDS
+    while True:
+        try:
+            keys = _open_keys(database.read_now(accounts.list_server_keys), master_key)
+            return Keyring(keys, max(keys))
+        except Unavailable:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.2)
+
+
+def _open_keys(rows: list[SecretRow], master_key: MasterKey) -> dict[int, bytes]:
+    """The server's keys by version. Raises ``StartRefused`` when another master key sealed them."""
+    try:
+        return {row.version: master_key.unseal(row.sealed_key, row.purpose.encode()) for row in rows}
+    except SealBroken:
+        raise StartRefused(
+            "the master key is not the one that sealed this database's secrets: without that one they cannot be read; "
+            "give it as MOORAGE_MASTER_KEY, or restore master.key from a backup"
+        ) from None
 
 
 def build_app(settings: Settings) -> Application:
@@ -255,7 +335,7 @@ class Worker:
 
 def build_worker(settings: Settings) -> Worker:
     """The job worker."""
-    database = SqliteDatabase(database_path(settings), settings)
+    database = open_database(settings)
     store, threads = LocalBlobStore(settings.data_dir), BlobThreads()
 
     async def close() -> None:

@@ -14,18 +14,30 @@ from moorage.cli import job_worker
 from moorage.cli.flags import fail, with_settings
 from moorage.cli.welcome import welcome
 from moorage.config import Settings
+from moorage.domain.errors import Unavailable
 from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup
+from moorage.metadata.migrate_postgresql import NotMigrated
+from moorage.metadata.postgresql_session import PostgresqlRefused, PostgresqlTooOld
 from moorage.metadata.sqlite import SqliteTooOld
 from moorage.web import listen, log, worker
 from moorage.web.data_lock import DataDirectoryBusy, DataLock
 from moorage.web.listen import Address, ListenError
 from moorage.web.supervisor import Slot, Supervisor
-from moorage.wiring import StartRefused, build_app, prepare
+from moorage.wiring import MASTER_KEY_NEEDED, StartRefused, build_app, prepare
 
 MAX_DEFAULT_WORKERS = 4
 
 #: Why preparing may end in a sentence rather than a traceback.
-REFUSALS = (StartRefused, DatabaseTooNew, NoRoomForBackup, PrivateFileError, SqliteTooOld)
+REFUSALS = (
+    StartRefused,
+    DatabaseTooNew,
+    NoRoomForBackup,
+    NotMigrated,
+    PostgresqlRefused,
+    PostgresqlTooOld,
+    PrivateFileError,
+    SqliteTooOld,
+)
 
 
 def register(application: typer.Typer) -> None:
@@ -37,7 +49,7 @@ def serve(settings: Settings) -> None:
     """Serve the registry until stopped."""
     log.configure(settings.log_level)
     addresses = check(settings)
-    lock = take_lock(settings.data_dir)
+    lock = take_lock(settings)
     sockets = open_sockets(addresses)
     settings = settings.model_copy(update={"listen": listen.bound_addresses(sockets)})
     credentials = prepare_data(settings)
@@ -65,6 +77,8 @@ def check(settings: Settings) -> list[Address]:
             f"dev: {', '.join(reachable)} can be reached from other machines, and --dev lets anyone in; "
             "listen on 127.0.0.1, or say --dev-beyond-loopback too"
         )
+    if settings.database and not settings.master_key:
+        fail(MASTER_KEY_NEEDED)
     if settings.root_access_key_id:
         check_root_key(settings)
     if settings.tls_cert and settings.tls_key:
@@ -90,11 +104,15 @@ def check_certificate(certificate: Path, key: Path) -> None:
         fail(f"tls_cert: {certificate} or {key} cannot be read: {error.strerror}")
 
 
-def take_lock(data_dir: Path) -> DataLock:
-    """Make the data directory and take its lock, or end the program saying why not."""
+def take_lock(settings: Settings) -> DataLock:
+    """Make the data directory and take its lock, or end the program saying why not.
+
+    Servers on one PostgreSQL database share the directory, each of any others keeps it for itself.
+    """
+    data_dir = settings.data_dir
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return DataLock(data_dir)
+        return DataLock(data_dir, is_shared=bool(settings.database))
     except DataDirectoryBusy as error:
         fail(str(error), code=1)
     except OSError as error:
@@ -113,6 +131,8 @@ def prepare_data(settings: Settings) -> Path | None:
     """Bring the data directory up to date, or end the program saying why that cannot be."""
     try:
         return prepare(settings)
+    except Unavailable as error:
+        fail(f"not now: {error.facts['what']}", code=1)
     except (*REFUSALS, OSError) as error:
         fail(str(error), code=1)
 

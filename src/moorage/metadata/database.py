@@ -19,6 +19,11 @@ class Database(Protocol):
     ) -> Result:
         """Run a use case that changes nothing, on one snapshot. Raises what it raises, or ``Unavailable``."""
 
+    def read_now(
+        self, use_case: UseCase[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """``read`` for code that runs outside an event loop."""
+
     async def write(
         self, use_case: UseCase[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:

@@ -59,7 +59,7 @@ def migrate_sqlite(path: Path) -> None:
             if current == newest_revision():
                 return
             if current is not None:
-                _refuse_unknown(current)
+                refuse_unknown(current)
                 _back_up(connection.connection.driver_connection, path, current)
             # Neither the driver nor Alembic begins a transaction for SQLite's DDL of its own accord.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -69,7 +69,8 @@ def migrate_sqlite(path: Path) -> None:
         lock.close()
 
 
-def _refuse_unknown(revision: str) -> None:
+def refuse_unknown(revision: str) -> None:
+    """Raise ``DatabaseTooNew`` for a revision that no migration of this version makes."""
     known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
     if revision not in known:
         raise DatabaseTooNew(f"the database is at revision {revision}, which this version does not know")

@@ -1,4 +1,4 @@
-"""``<data>/moorage.lock``: one server at a time on a data directory."""
+"""``<data>/moorage.lock``: one server at a time on a data directory, or several that share a PostgreSQL database."""
 
 import fcntl
 import os
@@ -21,12 +21,15 @@ class DataDirectoryBusy(Exception):
 class DataLock:
     """Holds the lock until closed. Workers inherit ``descriptor``, so it is free only once all of them are gone."""
 
-    def __init__(self, data_dir: Path) -> None:
-        """Take the lock. Raises ``DataDirectoryBusy``, ``OSError`` when the directory cannot be written."""
+    def __init__(self, data_dir: Path, *, is_shared: bool = False) -> None:
+        """Take the lock, ``is_shared`` beside others that share it.
+
+        Raises ``DataDirectoryBusy``, ``OSError`` when the directory cannot be written.
+        """
         path = data_dir / FILE_NAME
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.descriptor, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             process_id = _read_process_id(self.descriptor)
             os.close(self.descriptor)
@@ -49,7 +52,7 @@ def find_holder(data_dir: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return _read_process_id(descriptor)
     finally:

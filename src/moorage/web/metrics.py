@@ -5,10 +5,12 @@ later than that, so ``share`` chooses again. In the latter mode custom collector
 """
 
 import asyncio
+import contextlib
 import hmac
 import ipaddress
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -224,11 +226,31 @@ def _is_local(request: Request) -> bool:
 
 
 def prepare_directory(data_dir: Path) -> Path:
-    """Make ``<data>/metrics``, empty: what former processes counted is over."""
-    directory = data_dir / "metrics"
+    """Make a directory of this server's own below ``<data>/metrics``; those of servers that ended here go.
+
+    Servers on one PostgreSQL share the data directory, perhaps from several machines.
+    """
+    parent, host = data_dir / "metrics", socket.gethostname()
+    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for former in parent.iterdir():
+        name, _, process_id = former.name.rpartition("-")
+        if name in {host, ""} and process_id != str(os.getpid()) and not _runs(process_id):
+            _remove(former)
+    directory = parent / f"{host}-{os.getpid()}"
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True, mode=0o700)
+    directory.mkdir(mode=0o700)
     return directory
+
+
+def _runs(process_id: str) -> bool:
+    return Path("/proc", process_id).exists()
+
+
+def _remove(former: Path) -> None:
+    """Without a word when it cannot be: nothing reads it."""
+    shutil.rmtree(former, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        former.unlink(missing_ok=True)
 
 
 def share(directory: Path) -> None:

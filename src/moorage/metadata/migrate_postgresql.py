@@ -1,0 +1,75 @@
+"""Bring a PostgreSQL database to the schema of this version, and tell whether it is there.
+
+``moorage migrate`` calls this; ``serve`` only looks, because other servers may still run on the old schema.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy
+from alembic import command
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
+
+from moorage.metadata.migrate import configuration, newest_revision, refuse_unknown
+from moorage.metadata.postgresql_session import connect
+
+#: Held by whoever migrates, so that of two at once the second finds nothing left to do.
+_LOCK = 0x6D6F6F7261676531
+
+
+class NotMigrated(Exception):
+    """The database is not at the schema of this version; the text says what to do."""
+
+
+def migrate_postgresql(url: str) -> str | None:
+    """Create or upgrade the schema, all of it in one transaction; returns the revision that it was at before.
+
+    Writers are kept waiting meanwhile. Raises ``DatabaseTooNew``, ``PostgresqlRefused``, ``PostgresqlTooOld``,
+    ``sqlalchemy.exc.DBAPIError`` when the server forbids a statement.
+    """
+    with _transaction(url) as connection:
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        current = _revision(connection)
+        if current == newest_revision():
+            return current
+        if current is not None:
+            refuse_unknown(current)
+            connection.execute(sqlalchemy.text("LOCK TABLE alembic_version IN EXCLUSIVE MODE"))
+        command.upgrade(configuration(connection), "head")
+        return current
+
+
+def check_postgresql(url: str) -> None:
+    """Raises ``NotMigrated``, ``DatabaseTooNew``, and what ``connect`` raises."""
+    with _transaction(url) as connection:
+        current = _revision(connection)
+    if current == newest_revision():
+        return
+    if current is not None:
+        refuse_unknown(current)
+    state = "is empty" if current is None else f"is at revision {current}"
+    raise NotMigrated(
+        f"the database {state}; this version needs revision {newest_revision()}: run moorage migrate"
+    )
+
+
+@contextmanager
+def preparing(url: str) -> Iterator[None]:
+    """Be the only server that prepares itself on this database. Raises what ``connect`` raises."""
+    with connect(url) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK + 1,))
+        yield
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _transaction(url: str) -> Iterator[Connection]:
+    """One transaction on a connection of its own, which takes the time that it needs."""
+    engine = create_engine("postgresql+psycopg://", creator=lambda: connect(url), poolclass=NullPool)
+    with engine.begin() as connection:
+        yield connection
