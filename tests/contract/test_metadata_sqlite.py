@@ -15,7 +15,7 @@ from moorage.domain.errors import RepositoryNotFound, Unavailable
 from moorage.metadata import accounts, images, sqlite
 from moorage.metadata.sqlite import SqliteDatabase, SqliteTooOld, connect
 from moorage.metadata.transaction import Transaction
-from tests.support.database import START, Clock, Pause, fresh_database, fresh_file
+from tests.support.database import START, Clock, Pause, fresh_file, fresh_sqlite
 
 IDS = [f"{number:012}" for number in range(200)]
 
@@ -23,7 +23,7 @@ IDS = [f"{number:012}" for number in range(200)]
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """A database whose clock stands."""
-    database = fresh_database(tmp_path, clock=Clock())
+    database = fresh_sqlite(Settings(data_dir=tmp_path), clock=Clock())
     yield database
     database.close()
 
@@ -233,7 +233,7 @@ def test_a_cancelled_caller_does_not_stop_what_is_queued(database: SqliteDatabas
 
 def test_closing_serves_what_is_queued(tmp_path: Path) -> None:
     """Writes that were queued before ``close`` are committed and answered."""
-    database = fresh_database(tmp_path)
+    database = fresh_sqlite(Settings(data_dir=tmp_path))
     pause = Pause(database)
     writers = [threading.Thread(target=database.write_now, args=(add, each)) for each in IDS]
     for writer in writers:
@@ -253,7 +253,7 @@ def test_closing_serves_what_is_queued(tmp_path: Path) -> None:
 
 def test_a_closed_database_refuses(tmp_path: Path) -> None:
     """Whoever comes after ``close`` is told so, and not kept waiting for an answer that never comes."""
-    database = fresh_database(tmp_path)
+    database = fresh_sqlite(Settings(data_dir=tmp_path))
     database.close()
     database.close()
     with pytest.raises(Unavailable, match="closed"):
@@ -308,7 +308,7 @@ def test_a_lock_that_another_program_holds_is_waited_for_once(
 ) -> None:
     """Threat 69: all who wait hear of it together, however many groups they would have made."""
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 1)
-    database = fresh_database(tmp_path)
+    database = fresh_sqlite(Settings(data_dir=tmp_path))
     attempts: list[float] = []
     begin = database._begin
 
@@ -336,7 +336,7 @@ def test_a_process_that_waited_for_its_turn_waits_for_no_other_lock(
 ) -> None:
     """Threat 69: behind a process that waited in vain the wait does not begin anew."""
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 10_000)
-    database = fresh_database(tmp_path)
+    database = fresh_sqlite(Settings(data_dir=tmp_path))
     other = connect(tmp_path / "metadata.db")
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(pysqlite3.OperationalError):
@@ -349,7 +349,7 @@ def test_a_process_that_waited_for_its_turn_waits_for_no_other_lock(
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_nothing_is_acknowledged_into_a_file_that_was_removed(tmp_path: Path, is_replaced: bool) -> None:
     """A write that no later start would find is refused."""
-    database = fresh_database(tmp_path)
+    database = fresh_sqlite(Settings(data_dir=tmp_path))
     database.write_now(add, IDS[0])
     (tmp_path / "metadata.db").rename(tmp_path / "old.db")
     if is_replaced:

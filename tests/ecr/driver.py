@@ -1,9 +1,8 @@
-"""The JSON API in this process: a fresh server over SQLite and memory, and clients that sign like botocore does."""
+"""The JSON API in this process: a fresh server over a fresh database and memory, and clients that sign like botocore does."""
 
 import asyncio
 import itertools
 import json
-import shutil
 from base64 import b64encode
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ from moorage.ecr.shapes import Operation
 from moorage.ecr.validation import validate
 from moorage.metadata import images, layers, repositories, tags
 from moorage.metadata.images import ImageRow
-from moorage.metadata.sqlite import SqliteDatabase
 from moorage.metadata.transaction import Transaction
 from moorage.services import accounts
 from moorage.transfers.downloads import Downloads
@@ -43,6 +41,7 @@ from moorage.web.authenticate import Authenticator
 from moorage.web.context import Context
 from moorage.web.hosts import RegistryHosts
 from moorage.web.http import Message, Request, Response
+from tests.support.database import open_fresh
 
 Result = TypeVar("Result")
 
@@ -128,11 +127,10 @@ class Sent:
 class Driver:
     """One server and its clients. ``now`` is the time of everything, in microseconds."""
 
-    def __init__(self, directory: Path, migrated: Path, **settings: Any) -> None:
+    def __init__(self, directory: Path, **settings: Any) -> None:
         self.now = NOW
         self.settings = Settings(data_dir=directory, account_id=ACCOUNT, region=REGION, **settings)
-        shutil.copy(migrated, directory / "metadata.db")
-        self.database = SqliteDatabase(directory / "metadata.db", self.settings, clock=lambda: self.now)
+        self.database = open_fresh(self.settings, clock=lambda: self.now)
         self.store = MemoryBlobStore()
         self.threads = BlobThreads(2)
         master_key, keyring = MasterKey(bytes(32)), Keyring({1: bytes(32)}, 1)

@@ -13,6 +13,7 @@ from moorage.metadata.queries import Statement
 from moorage.metadata.tables import access_key, account
 from moorage.metadata.transaction import Transaction
 from tests.ecr.driver import ACCOUNT, KEY, OTHER_KEY, REGION, Answer, Driver, Sent, digest_of
+from tests.support.database import all_rows
 
 ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/app"
 UPLOAD = "00000000-0000-4000-8000-000000000000"
@@ -62,13 +63,6 @@ def app(driver: Driver) -> Driver:
     return driver
 
 
-def state(driver: Driver) -> dict[str, list[Any]]:
-    """All that the database holds, by table."""
-    reader = driver.database._reader
-    names = [row[0] for row in reader.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: list(reader.execute(f'SELECT * FROM "{name}"')) for name in names}
-
-
 def body_of(operation: str) -> bytes:
     """The operation's input as bytes."""
     return json.dumps(INPUTS[operation]).encode()
@@ -92,33 +86,33 @@ def test_every_operation_is_in_these_tests() -> None:
 @pytest.mark.parametrize("operation", INPUTS)
 def test_nobody_gets_in_without_credentials(app: Driver, operation: str) -> None:
     """No signature, no answer, no trace."""
-    before = state(app)
+    before = all_rows(app.database)
     target = f"{TARGET_PREFIX}.{operation}".encode()
     answer = app.send(Sent(headers=[(b"x-amz-target", target)], body=body_of(operation)))
     assert answer.code == "MissingAuthenticationTokenException"
-    assert state(app) == before
+    assert all_rows(app.database) == before
 
 
 @pytest.mark.parametrize("operation", sorted(INPUTS.keys() - OWN_REGISTRY))
 def test_nobody_gets_into_another_account(app: Driver, operation: str) -> None:
     """Without a policy the registry of another account is closed, and nothing in it changes."""
-    before = state(app)
+    before = all_rows(app.database)
     given = INPUTS[operation]
     named = {} if "resourceArn" in given else {"registryId": ACCOUNT}
     answer: Answer = app.call(operation, key=OTHER_KEY, **given, **named)
     assert (answer.status, answer.code) == (400, "AccessDeniedException")
     assert "arn:aws:iam::999999999999:root is not authorized to perform: ecr:" in answer.message
-    assert state(app) == before
+    assert all_rows(app.database) == before
 
 
 @pytest.mark.parametrize("operation", INPUTS)
 def test_a_key_that_is_switched_off_opens_nothing(app: Driver, operation: str) -> None:
     """From the moment it is switched off, whatever it is used for."""
     app.database.write_now(_switch_off_key)
-    before = state(app)
+    before = all_rows(app.database)
     answer = app.send(app.sign(operation, body_of(operation)))
     assert answer.code == "UnrecognizedClientException"
-    assert state(app) == before
+    assert all_rows(app.database) == before
 
 
 @pytest.mark.parametrize("operation", INPUTS)

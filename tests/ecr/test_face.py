@@ -29,6 +29,7 @@ from tests.ecr.driver import (
     check_answer,
     digest_of,
 )
+from tests.support.database import execute
 from tests.unit.ecr import contract_inputs
 
 UNBUILT = sorted(set(CONTRACT) - set(OPERATIONS))
@@ -363,15 +364,16 @@ def test_a_database_that_is_gone(driver: Driver) -> None:
     """Trying again later is right: 503."""
     driver.create("app")
     sent = driver.sign("DescribeRepositories")
-    driver.database._reader.execute("PRAGMA query_only = OFF")
-    driver.database._reader.execute("DROP TABLE resource_tag")
-    driver.database._reader.execute("ALTER TABLE repository RENAME TO elsewhere")
-    assert told(driver.send(sent)) == (503, "ServiceUnavailable")
+    execute(driver.database, "ALTER TABLE repository RENAME TO elsewhere")
+    answer = driver.send(sent)
+    execute(driver.database, "ALTER TABLE elsewhere RENAME TO repository")
+    assert told(answer) == (503, "ServiceUnavailable")
+    assert answer.headers["retry-after"] == "5"
 
 
-def test_dev_mode_takes_any_credentials(tmp_path: Path, migrated: Path) -> None:
+def test_dev_mode_takes_any_credentials(tmp_path: Path) -> None:
     """A key id of twelve digits names the account, nothing the default one; a push makes its repository."""
-    driver = Driver(tmp_path, migrated, dev=True)
+    driver = Driver(tmp_path, dev=True)
     try:
         named = driver.call("DescribeRegistry", key=Key("111122223333", "x"))
         assert named.json["registryId"] == "111122223333"

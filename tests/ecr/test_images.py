@@ -268,9 +268,9 @@ def test_put_image_into_a_missing_repository(driver: Driver) -> None:
     )
 
 
-def test_put_image_beyond_the_quota_of_images(tmp_path: Path, migrated: Path) -> None:
+def test_put_image_beyond_the_quota_of_images(tmp_path: Path) -> None:
     """The quota is named, and an image that is there already is not another one."""
-    driver = Driver(tmp_path, migrated, quotas={"images_per_repository": 1})
+    driver = Driver(tmp_path, quotas={"images_per_repository": 1})
     try:
         driver.create("app")
         driver.push("app", "one", "v1", "v2")

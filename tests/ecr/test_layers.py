@@ -236,9 +236,9 @@ def test_an_upload_id_must_be_a_uuid(app: Driver, upload_id: str) -> None:
     assert complete(app, upload_id, MISSING).code == "InvalidParameterException"
 
 
-def test_the_number_of_parts_is_limited(tmp_path: Path, migrated: Path) -> None:
+def test_the_number_of_parts_is_limited(tmp_path: Path) -> None:
     """The quota is named in the refusal."""
-    driver = Driver(tmp_path, migrated, quotas={"layer_parts": 1, "layer_bytes": 1000})
+    driver = Driver(tmp_path, quotas={"layer_parts": 1, "layer_bytes": 1000})
     try:
         driver.create("app")
         upload_id = start(driver)

@@ -175,11 +175,9 @@ def test_token_for_malformed_registries(driver: Driver, ids: list[str]) -> None:
         ("registry.example:80", "http://registry.example:80"),
     ],
 )
-def test_proxy_endpoint_has_the_scheme_that_works(
-    tmp_path: Path, migrated: Path, template: str, endpoint: str
-) -> None:
+def test_proxy_endpoint_has_the_scheme_that_works(tmp_path: Path, template: str, endpoint: str) -> None:
     """https where the host or the setting says so."""
-    driver = Driver(tmp_path, migrated, registry_host=template)
+    driver = Driver(tmp_path, registry_host=template)
     try:
         (entry,) = driver.ok("GetAuthorizationToken")["authorizationData"]
         assert entry["proxyEndpoint"] == endpoint

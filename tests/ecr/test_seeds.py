@@ -95,9 +95,9 @@ def lacks(actual: Any, published: Any, path: str = "") -> list[str]:
 
 
 @pytest.fixture
-def aws(tmp_path: Path, migrated: Path) -> Any:
+def aws(tmp_path: Path) -> Any:
     """A server that gives out AWS's host names."""
-    driver = Driver(tmp_path, migrated, registry_host="{account}.dkr.ecr.{region}.amazonaws.com")
+    driver = Driver(tmp_path, registry_host="{account}.dkr.ecr.{region}.amazonaws.com")
     yield driver
     driver.close()
 

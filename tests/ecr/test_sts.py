@@ -105,9 +105,9 @@ def test_a_form_signed_for_ecr_is_no_sts_call(driver: Driver) -> None:
     assert identity.code == "UnknownOperationException"
 
 
-def test_caller_identity_in_dev_mode(tmp_path: Path, migrated: Path) -> None:
+def test_caller_identity_in_dev_mode(tmp_path: Path) -> None:
     """The account that the key id names."""
-    driver = Driver(tmp_path, migrated, dev=True)
+    driver = Driver(tmp_path, dev=True)
     try:
         key = Key("111122223333", "x")
         answer = driver.send(driver.sign(None, IDENTITY, service="sts", headers=FORM, key=key))

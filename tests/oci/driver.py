@@ -1,8 +1,7 @@
-"""A registry in this process, spoken to in requests: no socket, blobs in memory, SQLite in a temporary directory."""
+"""A registry in this process, spoken to in requests: no socket, blobs in memory, a database of its own."""
 
 import asyncio
 import base64
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from moorage.domain.caller import Caller, RegistryKey, RequestFacts
 from moorage.domain.digest import Digest
 from moorage.domain.media_types import OCI_INDEX, OCI_MANIFEST
 from moorage.domain.names import RegistryId, RepositoryName
-from moorage.metadata.sqlite import SqliteDatabase, microseconds
+from moorage.metadata.sqlite import microseconds
 from moorage.oci.face import DistributionApi
 from moorage.rules.tag_mutability import TagMutability
 from moorage.services import accounts, repositories
@@ -33,6 +32,7 @@ from moorage.web.authenticate import Authenticator
 from moorage.web.context import Context
 from moorage.web.hosts import RegistryHosts
 from moorage.web.http import Message, Request, Response
+from tests.support.database import open_fresh
 
 ACCOUNT = "000000000000"
 OTHER_ACCOUNT = "111111111111"
@@ -137,10 +137,9 @@ def sha512(content: bytes) -> str:
 class Registry:
     """A registry with a root key in two accounts, and a client of it."""
 
-    def __init__(self, directory: Path, template: Path, **settings: Any) -> None:
-        shutil.copy(template, directory / "metadata.db")
+    def __init__(self, directory: Path, **settings: Any) -> None:
         self.settings = Settings(data_dir=directory, **settings)
-        self.database = SqliteDatabase(directory / "metadata.db", self.settings)
+        self.database = open_fresh(self.settings)
         self.store = MemoryBlobStore()
         self.keyring = Keyring({1: b"k" * 32}, 1)
         self._threads = BlobThreads(2)

@@ -10,6 +10,7 @@ from moorage.metadata.tables import access_key
 from moorage.oci import routes
 from moorage.oci.routes import ROUTES, Route, read_path
 from tests.oci.driver import ACCOUNT, HOST, OTHER_ACCOUNT, Body, Registry, sha256
+from tests.support.database import execute
 
 DIGEST = sha256(b"blob")
 UPLOAD_ID = "ef4bcc5a-7bd5-4cf1-a49c-f4d3ba5a1e39"
@@ -132,9 +133,9 @@ def test_locations_do_not_repeat_the_host(registry: Registry) -> None:
     assert reply.headers["location"].startswith("/v2/team/app/")
 
 
-def test_dev_makes_repositories_on_push_alone(tmp_path: Path, template: Path) -> None:
+def test_dev_makes_repositories_on_push_alone(tmp_path: Path) -> None:
     """``--dev``: any password does; a pull makes nothing."""
-    registry = Registry(tmp_path, template, dev=True)
+    registry = Registry(tmp_path, dev=True)
     try:
         header = "Basic cm9vdDpyb290"
         assert registry.send("GET", "/v2/new/tags/list", account=None, authorization=header).status == 404
@@ -150,7 +151,7 @@ def test_dev_makes_repositories_on_push_alone(tmp_path: Path, template: Path) ->
 def test_a_key_that_was_switched_off_opens_nothing(registry: Registry) -> None:
     """The next request after it is refused."""
     assert registry.send("GET", "/v2/_catalog").status == 200
-    registry.database._writer.execute(f"UPDATE {access_key.name} SET is_active = 0")
+    execute(registry.database, f"UPDATE {access_key.name} SET is_active = 0")
     assert registry.send("GET", "/v2/_catalog").status == 401
     assert registry.send("GET", "/v2/").status == 401
 

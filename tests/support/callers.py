@@ -4,7 +4,7 @@ import dataclasses
 
 from moorage.domain.caller import Caller, Face, RegistryKey, RequestFacts
 from moorage.domain.names import RegistryId, RepositoryName
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from moorage.services.accounts import create_root_key, root_arn
 from tests.support.database import START
 
@@ -33,7 +33,7 @@ def trusted(account: RegistryId = ACCOUNT) -> Caller:
     return dataclasses.replace(root_of(account), is_trusted=True)
 
 
-def enroll(database: SqliteDatabase, *accounts: RegistryId) -> Caller:
+def enroll(database: Database, *accounts: RegistryId) -> Caller:
     """Give the accounts' roots their keys; returns the first root. Without accounts, the default one."""
     enrolled = accounts or (ACCOUNT,)
     for account in enrolled:

@@ -7,8 +7,8 @@ from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.digest import Digest
 from moorage.domain.manifest import Manifest
 from moorage.domain.names import RepositoryName, Tag
+from moorage.metadata.database import Database
 from moorage.metadata.images import ImageRow
-from moorage.metadata.sqlite import SqliteDatabase
 from moorage.services import images, repositories, uploads
 from moorage.services.uploads import PlacedBlob
 from tests.support.callers import APP, REGISTRY
@@ -20,7 +20,7 @@ class Shelf:
 
     def __init__(
         self,
-        database: SqliteDatabase,
+        database: Database,
         caller: Caller,
         *,
         registry: RegistryKey = REGISTRY,

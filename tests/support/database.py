@@ -1,4 +1,4 @@
-"""A migrated SQLite database for each test, at the price of copying a file."""
+"""A migrated database for each test: SQLite at the price of copying a file, PostgreSQL where a server is named."""
 
 import shutil
 import tempfile
@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from moorage.config import Settings
+from moorage.metadata.database import Database
 from moorage.metadata.migrate import migrate_sqlite
 from moorage.metadata.sqlite import SqliteDatabase, microseconds
+from moorage.metadata.tables import metadata
 from moorage.metadata.transaction import Transaction
+from tests.support.postgresql import SERVER, BorrowedDatabase
 
 #: Noon of a day in 2026, in microseconds: where the clocks of tests begin.
 START = 1_780_000_000_000_000
@@ -50,29 +53,56 @@ def fresh_file(directory: Path) -> Path:
     return path
 
 
-def fresh_database(
-    directory: Path, *, clock: Callable[[], int] = microseconds, **settings: Any
-) -> SqliteDatabase:
-    """A database on a new file in ``directory``; ``settings`` are those of ``Settings``. The caller closes it.
+def open_fresh(settings: Settings, *, clock: Callable[[], int] = microseconds) -> Database:
+    """A new, empty database: in PostgreSQL if the tests run on it, else in the data directory. The caller closes it."""
+    if SERVER:
+        return BorrowedDatabase(settings, clock)
+    return fresh_sqlite(settings, clock=clock)
+
+
+def fresh_sqlite(settings: Settings, *, clock: Callable[[], int] = microseconds) -> SqliteDatabase:
+    """``open_fresh`` for tests of SQLite itself.
 
     Commits are not synced: tests of what survives a power cut open ``SqliteDatabase`` on ``fresh_file`` instead.
     """
-    database = SqliteDatabase(fresh_file(directory), Settings(data_dir=directory, **settings), clock=clock)
+    database = SqliteDatabase(fresh_file(settings.data_dir), settings, clock=clock)
     database._writer.execute("PRAGMA synchronous = OFF")
     return database
 
 
-class Pause:
-    """Keeps the writer thread busy, so that what is written meanwhile becomes one group."""
+def fresh_database(directory: Path, *, clock: Callable[[], int] = microseconds, **settings: Any) -> Database:
+    """``open_fresh`` with ``directory`` as its data directory; ``settings`` are those of ``Settings``."""
+    return open_fresh(Settings(data_dir=directory, **settings), clock=clock)
 
-    def __init__(self, database: SqliteDatabase) -> None:
+
+def execute(database: Database, sql: str) -> list[Any]:
+    """Run a statement that no use case makes; returns its rows, if it has any."""
+
+    def run(tx: Transaction) -> list[Any]:
+        cursor: Any = tx._connection.execute(sql)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    return database.write_now(run)
+
+
+def all_rows(database: Database) -> dict[str, list[Any]]:
+    """Everything that the database holds, by table."""
+    return {table.name: execute(database, f"SELECT * FROM {table.name}") for table in metadata.sorted_tables}
+
+
+class Pause:
+    """Lets nobody write until it ends; with SQLite what is written meanwhile becomes one group."""
+
+    def __init__(self, database: Database) -> None:
         self._go_on = threading.Event()
         self._is_running = threading.Event()
         self._thread = threading.Thread(target=database.write_now, args=(self._wait,))
         self._thread.start()
         assert self._is_running.wait(10)
 
-    def _wait(self, _tx: Transaction) -> None:
+    def _wait(self, tx: Transaction) -> None:
+        if SERVER:
+            tx._connection.execute("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
         self._is_running.set()
         assert self._go_on.wait(10)
 
@@ -83,7 +113,7 @@ class Pause:
 
 
 @contextmanager
-def temporary_database(*, clock: Callable[[], int] = microseconds, **settings: Any) -> Iterator[SqliteDatabase]:
+def temporary_database(*, clock: Callable[[], int] = microseconds, **settings: Any) -> Iterator[Database]:
     """``fresh_database`` in a directory of its own, both gone at the end."""
     directory = Path(tempfile.mkdtemp())
     database = fresh_database(directory, clock=clock, **settings)

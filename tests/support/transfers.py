@@ -8,7 +8,7 @@ from moorage.blobs.memory import MemoryBlobReader, MemoryBlobStore, MemorySegmen
 from moorage.config import Settings
 from moorage.domain.digest import Digest
 from moorage.domain.errors import BodyIncomplete
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from moorage.metadata.transaction import Transaction
 from moorage.transfers.room import Room
 from moorage.transfers.threads import BlobThreads
@@ -121,7 +121,7 @@ class FailingStore(MemoryBlobStore):
 class Harbour:
     """Everything that ``Uploads`` needs, with one thread, so that what it starts is done in order."""
 
-    def __init__(self, database: SqliteDatabase, settings: Settings | None = None) -> None:
+    def __init__(self, database: Database, settings: Settings | None = None) -> None:
         self.database = database
         self.store = FailingStore()
         self.threads = BlobThreads(1)

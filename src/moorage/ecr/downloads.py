@@ -30,6 +30,7 @@ from moorage.web.asgi import plain
 from moorage.web.blob_response import blob_response
 from moorage.web.context import Context
 from moorage.web.http import Request, Response, find_parameter
+from moorage.web.messages import RETRY_AFTER
 
 PATH: Final = "/downloads/"
 
@@ -94,5 +95,7 @@ def _refuse(error: RegistryError) -> Response:
         if ancestor in _REFUSALS:
             response = plain(*_REFUSALS[ancestor])
             response.error_code = type(error).__name__
+            if response.status == 503:
+                response.headers.append(RETRY_AFTER)
             return response
     raise error

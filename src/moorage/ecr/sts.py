@@ -17,6 +17,7 @@ from moorage.ecr.contract import API_VERSION
 from moorage.ecr.errors import ErrorAnswer, describe
 from moorage.web.context import Context
 from moorage.web.http import MAX_QUERY_PARAMETERS, Request, Response, find_parameter
+from moorage.web.messages import RETRY_AFTER
 
 VERSION: Final = "2011-06-15"
 SERVICE: Final = "sts"
@@ -157,6 +158,8 @@ def refuse(answer: ErrorAnswer, request_id: str) -> Response:
         request_id,
     )
     response.error_code = answer.code
+    if answer.status == 503:
+        response.headers.append(RETRY_AFTER)
     return response
 
 

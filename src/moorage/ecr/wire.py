@@ -12,6 +12,7 @@ from moorage.domain.errors import MalformedRequest
 from moorage.domain.names import plain_text
 from moorage.ecr.errors import ErrorAnswer
 from moorage.web.http import Response
+from moorage.web.messages import RETRY_AFTER
 
 CONTENT_TYPE: Final = b"application/x-amz-json-1.1"
 
@@ -135,6 +136,8 @@ def error_response(answer: ErrorAnswer, request_id: str) -> Response:
     body = dump_json({"__type": answer.code, "message": answer.message, **answer.members})
     response = _response(answer.status, body, request_id)
     response.error_code = answer.code
+    if answer.status == 503:
+        response.headers.append(RETRY_AFTER)
     return response
 
 

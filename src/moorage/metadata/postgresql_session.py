@@ -55,6 +55,10 @@ _SET_UP = f"""
 _LOST = ("08", "57")
 
 
+#: A table or a right to it that is gone: our statements are always the same.
+_CHANGED_BY_OTHERS = {"42P01", "42501"}
+
+
 class PostgresqlTooOld(Exception):
     """The server is of a version that is not supported."""
 
@@ -211,4 +215,5 @@ def is_conflict(error: psycopg.Error) -> bool:
 
 def is_trouble(error: psycopg.Error) -> bool:
     """Whether it is the server or the way to it that failed, and not the statement that was wrong."""
-    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError))
+    failures = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
+    return isinstance(error, failures) or error.sqlstate in _CHANGED_BY_OTHERS

@@ -13,13 +13,10 @@ import msgspec
 from moorage.domain import errors
 from moorage.domain.errors import RegistryError
 from moorage.web.http import Request, Response
-from moorage.web.messages import SENTENCES, invalid, render
+from moorage.web.messages import RETRY_AFTER, SENTENCES, invalid, render
 
 Facts = Mapping[str, object]
 Headers = list[tuple[bytes, bytes]]
-
-#: Seconds after which a client may try again when the server cannot serve a request now.
-RETRY_AFTER: Final = b"5"
 
 _HOST_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]")
 
@@ -55,7 +52,7 @@ def _upload_headers(facts: Facts) -> Headers:
 
 
 def _retry_headers(_facts: Facts) -> Headers:
-    return [(b"retry-after", RETRY_AFTER)]
+    return [RETRY_AFTER]
 
 
 TABLE: Final[Mapping[type[RegistryError], Row]] = {

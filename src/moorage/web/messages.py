@@ -10,6 +10,9 @@ from typing import Final
 from moorage.domain import errors
 from moorage.domain.errors import RegistryError
 
+#: Header of every 503: the seconds after which it is worth trying again.
+RETRY_AFTER: Final = (b"retry-after", b"5")
+
 #: ECR: the text still shows the grammar of 2015, which clients match on; accepted is the wider one of the model.
 REPOSITORY_NAME_CONSTRAINT: Final = (
     "must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'"

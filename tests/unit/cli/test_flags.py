@@ -109,7 +109,8 @@ def test_the_schema_names_every_setting(program: typer.Typer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--database", "postgresql://u:hush@h/d"], "moorage: database: postgresql:// is not built yet"),
+        (["--database", "u:hush@h/d"], "moorage: database: postgresql://… is needed, or nothing for SQLite"),
+        (["--storage", "hush"], "moorage: storage: another blob store is not built yet"),
         (["--storage", "s3://hush"], "moorage: storage: s3:// is not built yet"),
         (["--account-id", "12"], "moorage: account_id: twelve digits are needed"),
         (["--region", "x"], "moorage: region: a region such as eu-central-1 is needed"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from moorage.domain.caller import Caller
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from tests.support.callers import enroll
 from tests.support.content import Shelf
 from tests.support.database import Clock, fresh_database
@@ -19,7 +19,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def database(tmp_path: Path, clock: Clock) -> Iterator[SqliteDatabase]:
+def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
     """A database with nothing in it."""
     database = fresh_database(tmp_path, clock=clock)
     yield database
@@ -27,13 +27,13 @@ def database(tmp_path: Path, clock: Clock) -> Iterator[SqliteDatabase]:
 
 
 @pytest.fixture
-def caller(database: SqliteDatabase) -> Caller:
+def caller(database: Database) -> Caller:
     """The root of the default account."""
     return enroll(database)
 
 
 @pytest.fixture
-def shelf(database: SqliteDatabase, caller: Caller) -> Shelf:
+def shelf(database: Database, caller: Caller) -> Shelf:
     """A registry whose repository ``team/app`` holds the blobs of ``image_manifest`` and ``artifact``."""
     shelf = Shelf(database, caller)
     shelf.repository()

@@ -1,7 +1,6 @@
 """Who may do what: asked in the transaction itself, before anything is said of what exists."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -10,7 +9,7 @@ from moorage.domain.caller import Caller
 from moorage.domain.digest import Digest
 from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsUnknown, RegistryError
 from moorage.domain.names import RepositoryName, Tag
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from moorage.metadata.transaction import Transaction
 from moorage.rules.tag_mutability import TagMutability
 from moorage.services import (
@@ -39,6 +38,7 @@ from tests.support.callers import (
     trusted,
 )
 from tests.support.content import Shelf
+from tests.support.database import all_rows, execute
 from tests.support.manifests import image_manifest
 
 DIGEST = Digest.of(b"content")
@@ -119,19 +119,9 @@ CALLS: dict[str, Callable[[Transaction, Caller, RepositoryName], object]] = {
 MODULES = (image_batches, image_lists, images, layers, registry_settings, repositories, tagging, uploads)
 
 
-def switch_off(database: SqliteDatabase, table: str) -> None:
+def switch_off(database: Database, table: str) -> None:
     """Make every key, or every account, inactive."""
-
-    def change(tx: Transaction) -> None:
-        tx._connection.execute(f"UPDATE {table} SET is_active = 0")
-
-    database.write_now(change)
-
-
-def dump(database: SqliteDatabase) -> list[Any]:
-    """Everything in the database."""
-    tables = database._reader.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return [database._reader.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables]
+    execute(database, f"UPDATE {table} SET is_active = 0")
 
 
 def test_every_use_case_that_takes_a_caller_is_tried_here() -> None:
@@ -155,12 +145,12 @@ def test_another_account_is_denied_whether_or_not_it_exists(shelf: Shelf, call: 
     """The refusal says nothing of what is there, and nothing changes."""
     enroll(shelf.database, OTHER_ACCOUNT)
     stranger = root_of(OTHER_ACCOUNT)
-    before = dump(shelf.database)
+    before = all_rows(shelf.database)
     with pytest.raises(AccessDenied) as error:
         shelf.database.write_now(CALLS[call], stranger, RepositoryName(name))
     assert error.value.facts["principal"] == stranger.principal_arn
     assert error.value.facts["resource"] in {"*", str(RepositoryArn(REGION, ACCOUNT, RepositoryName(name)))}
-    assert dump(shelf.database) == before
+    assert all_rows(shelf.database) == before
 
 
 @pytest.mark.parametrize(
@@ -172,10 +162,10 @@ def test_what_was_switched_off_opens_nothing_from_then_on(
 ) -> None:
     """A caller that was authenticated before is asked again in the transaction."""
     switch_off(shelf.database, table)
-    before = dump(shelf.database)
+    before = all_rows(shelf.database)
     with pytest.raises(refusal):
         shelf.database.write_now(CALLS[call], shelf.caller, APP)
-    assert dump(shelf.database) == before
+    assert all_rows(shelf.database) == before
 
 
 def test_a_root_may_do_everything_in_its_account(shelf: Shelf) -> None:
@@ -184,7 +174,7 @@ def test_a_root_may_do_everything_in_its_account(shelf: Shelf) -> None:
     shelf.database.read_now(authorize, shelf.caller, "ecr:GetAuthorizationToken", REGISTRY)
 
 
-def test_an_unknown_key_is_unknown(database: SqliteDatabase) -> None:
+def test_an_unknown_key_is_unknown(database: Database) -> None:
     """Nothing was ever enrolled."""
     with pytest.raises(CredentialsUnknown):
         database.read_now(authorize, root_of(), "ecr:PutImage", REGISTRY, APP)
@@ -202,7 +192,7 @@ def test_a_refusal_tells_who_may_not_do_what_and_why(shelf: Shelf) -> None:
     }
 
 
-def test_the_trusted_caller_of_dev_needs_no_row(database: SqliteDatabase) -> None:
+def test_the_trusted_caller_of_dev_needs_no_row(database: Database) -> None:
     """It is never asked for a key."""
     database.read_now(authorize, trusted(), "ecr:DeleteRepository", OTHER_REGISTRY, APP)
 
@@ -210,7 +200,7 @@ def test_the_trusted_caller_of_dev_needs_no_row(database: SqliteDatabase) -> Non
 # --- Keys ----------------------------------------------------------------------------------------------------
 
 
-def test_a_key_tells_whose_it_is(database: SqliteDatabase) -> None:
+def test_a_key_tells_whose_it_is(database: Database) -> None:
     """With the sealed secret that a signature is checked against."""
     database.write_now(accounts.create_root_key, ACCOUNT, "AKIAONE", b"one")
     database.write_now(accounts.create_root_key, ACCOUNT, "AKIATWO", b"two")
@@ -223,7 +213,7 @@ def test_a_key_tells_whose_it_is(database: SqliteDatabase) -> None:
     ("table", "refusal"), [("access_key", CredentialsUnknown), ("account", AccountSwitchedOff)]
 )
 def test_a_key_that_is_switched_off_is_nobodys(
-    database: SqliteDatabase, caller: Caller, table: str, refusal: type[RegistryError]
+    database: Database, caller: Caller, table: str, refusal: type[RegistryError]
 ) -> None:
     """Also when its account is."""
     switch_off(database, table)
@@ -231,7 +221,7 @@ def test_a_key_that_is_switched_off_is_nobodys(
         database.read_now(accounts.find_key_holder, caller.access_key_id)
 
 
-def test_the_first_key_is_the_first(database: SqliteDatabase) -> None:
+def test_the_first_key_is_the_first(database: Database) -> None:
     """By this a first start is told from a later one."""
     assert not database.read_now(accounts.has_any_key)
     enroll(database)

@@ -1,5 +1,7 @@
 """Pushing images: what must be there, what a repeat does, what immutability forbids."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from moorage.domain import media_types
@@ -17,8 +19,8 @@ from moorage.domain.errors import (
 from moorage.domain.manifest import Manifest
 from moorage.domain.names import Tag
 from moorage.metadata import layers, repositories, tags
+from moorage.metadata.database import Database
 from moorage.metadata.images import ImageRow
-from moorage.metadata.sqlite import SqliteDatabase
 from moorage.rules.tag_mutability import ExclusionFilter, TagMutability
 from moorage.services import image_batches, images
 from moorage.services.image_ids import ImageId
@@ -335,13 +337,14 @@ def test_accept_identical_push_relaxes_v2_alone(tmp_path_factory: pytest.TempPat
 
 
 @pytest.fixture
-def small(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     """A shelf where two of everything is all there may be."""
     quotas = {"images_per_repository": 2, "tags_per_image": 2}
-    database: SqliteDatabase = fresh_database(tmp_path_factory.mktemp("small"), quotas=quotas)
+    database: Database = fresh_database(tmp_path_factory.mktemp("small"), quotas=quotas)
     shelf = Shelf(database, enroll(database))
     shelf.repository()
-    return shelf
+    yield shelf
+    database.close()
 
 
 def limit_hit(shelf: Shelf, manifest: Manifest, *tags: str) -> object:

@@ -19,8 +19,8 @@ from moorage.domain.errors import (
     TooManyResourceTags,
 )
 from moorage.domain.names import RepositoryName
+from moorage.metadata.database import Database
 from moorage.metadata.repositories import RepositoryRow
-from moorage.metadata.sqlite import SqliteDatabase
 from moorage.rules.tag_mutability import ExclusionFilter, TagMutability
 from moorage.services import images, repositories, tagging
 from tests.support.callers import (
@@ -43,7 +43,7 @@ ARN = RepositoryArn(REGION, ACCOUNT, APP)
 IMAGE = image_manifest()
 
 
-def create(database: SqliteDatabase, caller: Caller, name: str = APP, **settings: Any) -> RepositoryRow:
+def create(database: Database, caller: Caller, name: str = APP, **settings: Any) -> RepositoryRow:
     """``create_repository`` in the default registry."""
     return database.write_now(
         repositories.create_repository,
@@ -68,20 +68,20 @@ def set_mutability(shelf: Shelf, setting: TagMutability, *filters: ExclusionFilt
     return row
 
 
-def names(database: SqliteDatabase, caller: Caller, after: str = "", limit: int = 100) -> list[str]:
+def names(database: Database, caller: Caller, after: str = "", limit: int = 100) -> list[str]:
     """One page of the default registry's repositories."""
     page = database.read_now(repositories.list_repositories, caller, REGISTRY, after, limit)
     return [row.name for row in page.repositories]
 
 
-def test_a_new_repository_is_mutable_and_empty(database: SqliteDatabase, caller: Caller) -> None:
+def test_a_new_repository_is_mutable_and_empty(database: Database, caller: Caller) -> None:
     """ECR's defaults."""
     made = create(database, caller)
     assert (made.name, made.registry, made.created_at) == (APP, REGISTRY, START)
     assert (made.tag_mutability, made.filters, made.image_count) == ("MUTABLE", (), 0)
 
 
-def test_a_name_is_taken_once(database: SqliteDatabase, caller: Caller) -> None:
+def test_a_name_is_taken_once(database: Database, caller: Caller) -> None:
     """In one registry; another account has names of its own."""
     create(database, caller)
     with pytest.raises(RepositoryAlreadyExists):
@@ -91,7 +91,7 @@ def test_a_name_is_taken_once(database: SqliteDatabase, caller: Caller) -> None:
     database.write_now(repositories.create_repository, other, OTHER_REGISTRY, APP)
 
 
-def test_a_refused_creation_leaves_nothing(database: SqliteDatabase, caller: Caller) -> None:
+def test_a_refused_creation_leaves_nothing(database: Database, caller: Caller) -> None:
     """Neither with wrong filters nor with wrong tags."""
     wrong: list[tuple[type[RegistryError], dict[str, Any]]] = [
         (InvalidParameter, {"tag_mutability": TagMutability.IMMUTABLE, "filters": [ExclusionFilter("v*")]}),
@@ -105,7 +105,7 @@ def test_a_refused_creation_leaves_nothing(database: SqliteDatabase, caller: Cal
     assert names(database, caller) == []
 
 
-def test_repositories_are_listed_page_by_page_by_name(database: SqliteDatabase, caller: Caller) -> None:
+def test_repositories_are_listed_page_by_page_by_name(database: Database, caller: Caller) -> None:
     """Bytewise order; a name that begins another is listed too, and no page repeats or misses one."""
     made = ["b", "a/b", "a", "a-b", "ab", "a.b", "a/a", "zz"]
     for name in made:
@@ -119,7 +119,7 @@ def test_repositories_are_listed_page_by_page_by_name(database: SqliteDatabase, 
     assert found == sorted(f"x{name}" for name in made)
 
 
-def test_a_full_page_that_is_the_last_says_so(database: SqliteDatabase, caller: Caller) -> None:
+def test_a_full_page_that_is_the_last_says_so(database: Database, caller: Caller) -> None:
     """No page of nothing follows."""
     for name in ("aa", "bb"):
         create(database, caller, name)
@@ -127,7 +127,7 @@ def test_a_full_page_that_is_the_last_says_so(database: SqliteDatabase, caller: 
     assert database.read_now(repositories.list_repositories, caller, REGISTRY, "", 1).last == "aa"
 
 
-def test_another_region_is_another_registry(database: SqliteDatabase, caller: Caller) -> None:
+def test_another_region_is_another_registry(database: Database, caller: Caller) -> None:
     """Of the same account."""
     create(database, caller)
     elsewhere = REGISTRY.__class__(ACCOUNT, "eu-west-1")
@@ -136,7 +136,7 @@ def test_another_region_is_another_registry(database: SqliteDatabase, caller: Ca
         database.read_now(repositories.describe_repositories, caller, elsewhere, [APP])
 
 
-def test_described_repositories_come_as_asked(database: SqliteDatabase, caller: Caller) -> None:
+def test_described_repositories_come_as_asked(database: Database, caller: Caller) -> None:
     """In that order, each once; one that is missing fails the call, and is named."""
     create(database, caller)
     create(database, caller, OTHER)
@@ -201,7 +201,7 @@ def test_mutability_is_replaced_with_its_filters(shelf: Shelf) -> None:
     assert (row.tag_mutability, row.filters) == ("MUTABLE", ())
 
 
-def test_a_trusted_push_makes_a_repository(database: SqliteDatabase) -> None:
+def test_a_trusted_push_makes_a_repository(database: Database) -> None:
     """In --dev alone, in an account that nobody made either."""
     opened = database.write_now(
         repositories.open_for_push, trusted(OTHER_ACCOUNT), OTHER_REGISTRY, APP, "ecr:PutImage"
@@ -209,7 +209,7 @@ def test_a_trusted_push_makes_a_repository(database: SqliteDatabase) -> None:
     assert opened.registry == OTHER_REGISTRY
 
 
-def test_another_push_makes_none(database: SqliteDatabase, caller: Caller) -> None:
+def test_another_push_makes_none(database: Database, caller: Caller) -> None:
     """ECR: no implicit creation."""
     with pytest.raises(RepositoryNotFound):
         database.write_now(repositories.open_for_push, caller, REGISTRY, APP, "ecr:PutImage")

@@ -7,7 +7,7 @@ from moorage.domain.digest import Digest
 from moorage.domain.errors import LimitExceeded, UploadBusy, UploadNotFound, UploadOutOfOrder
 from moorage.domain.names import RepositoryName
 from moorage.metadata import uploads as rows
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from moorage.services import repositories, uploads
 from moorage.services.uploads import SMALLEST_PART, PlacedBlob, WriteTurn, WrittenSegment
 from tests.support.callers import APP, OTHER, OTHER_ACCOUNT, OTHER_REGISTRY, REGISTRY, enroll, root_of
@@ -234,7 +234,7 @@ def test_an_upload_is_known_in_its_repository_alone(shelf: Shelf) -> None:
 
 def test_open_uploads_beyond_the_quota_are_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Per account; one that is over makes room."""
-    database: SqliteDatabase = fresh_database(tmp_path_factory.mktemp("quota"), quotas={"open_uploads": 2})
+    database: Database = fresh_database(tmp_path_factory.mktemp("quota"), quotas={"open_uploads": 2})
     caller: Caller = enroll(database)
     shelf = Shelf(database, caller)
     shelf.repository()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from moorage.domain.caller import Caller
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from moorage.services import repositories
 from tests.support.callers import APP, REGISTRY, enroll
 from tests.support.database import Clock, fresh_database
@@ -22,7 +22,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def database(tmp_path: Path, clock: Clock) -> Iterator[SqliteDatabase]:
+def database(tmp_path: Path, clock: Clock) -> Iterator[Database]:
     """A database with nothing in it."""
     database = fresh_database(tmp_path, clock=clock)
     yield database
@@ -30,7 +30,7 @@ def database(tmp_path: Path, clock: Clock) -> Iterator[SqliteDatabase]:
 
 
 @pytest.fixture
-def caller(database: SqliteDatabase) -> Caller:
+def caller(database: Database) -> Caller:
     """The root of the default account, which has the empty repository ``team/app``."""
     caller = enroll(database)
     database.write_now(repositories.create_repository, caller, REGISTRY, APP)
@@ -38,7 +38,7 @@ def caller(database: SqliteDatabase) -> Caller:
 
 
 @pytest.fixture
-def harbour(database: SqliteDatabase, caller: Caller) -> Iterator[Harbour]:
+def harbour(database: Database, caller: Caller) -> Iterator[Harbour]:
     """Uploads whose store leaves no garbage, whatever the test did, but what the test asked about itself."""
     harbour = Harbour(database)
     yield harbour

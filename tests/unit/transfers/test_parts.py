@@ -20,7 +20,7 @@ from moorage.domain.errors import (
     UploadNotFound,
     UploadOutOfOrder,
 )
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from moorage.services import uploads
 from moorage.services.uploads import SMALLEST_PART, StoredLayer
 from tests.support.callers import APP, OTHER, REGISTRY
@@ -172,7 +172,7 @@ def test_an_upload_of_another_repository_is_not_found(client: Client) -> None:
     assert OTHER != APP
 
 
-def test_quotas_on_parts_and_bytes(database: SqliteDatabase, caller: Caller) -> None:
+def test_quotas_on_parts_and_bytes(database: Database, caller: Caller) -> None:
     """Both name the quota, and the upload lives on."""
     settings = Settings(disk_reserve_bytes=0, quotas={"layer_parts": 2, "layer_bytes": 10})
     client = Client(Harbour(database, settings), caller)

@@ -8,8 +8,8 @@ import pytest
 from moorage.domain.caller import Caller
 from moorage.domain.errors import Unavailable
 from moorage.metadata import images, repositories
+from moorage.metadata.database import Database
 from moorage.metadata.images import ImageRow
-from moorage.metadata.sqlite import SqliteDatabase
 from moorage.transfers import pulls
 from moorage.transfers.pulls import PullTimes
 from tests.support.callers import APP, REGISTRY
@@ -20,7 +20,7 @@ from tests.support.manifests import CONFIG, LAYER, distinct_image
 class RecordingDatabase:
     """Counts writes, and refuses them while it is away."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
         self.writes: list[dict[int, int]] = []
         self.is_away = False
@@ -37,7 +37,7 @@ class RecordingDatabase:
 class Pulled:
     """Two images and what is known of their pulls."""
 
-    def __init__(self, database: SqliteDatabase, caller: Caller) -> None:
+    def __init__(self, database: Database, caller: Caller) -> None:
         shelf = Shelf(database, caller)
         for blob in (CONFIG, LAYER):
             shelf.blob(blob)
@@ -57,7 +57,7 @@ class Pulled:
 
 
 @pytest.fixture
-def pulled(database: SqliteDatabase, caller: Caller) -> Pulled:
+def pulled(database: Database, caller: Caller) -> Pulled:
     """Two images that nobody pulled yet."""
     return Pulled(database, caller)
 

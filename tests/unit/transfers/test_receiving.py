@@ -18,7 +18,7 @@ from moorage.domain.errors import (
     UploadNotFound,
     UploadOutOfOrder,
 )
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from moorage.services import repositories
 from moorage.services.uploads import StoredLayer
 from tests.support.callers import APP, OTHER, REGISTRY, trusted
@@ -297,7 +297,7 @@ def test_a_trusted_push_makes_its_repository(harbour: Harbour) -> None:
 
 
 @pytest.fixture
-def small(database: SqliteDatabase, caller: Caller) -> Client:
+def small(database: Database, caller: Caller) -> Client:
     """A client of a server whose layers have at most 50 bytes."""
     settings = Settings(disk_reserve_bytes=0, quotas={"layer_bytes": 50})
     return Client(Harbour(database, settings), caller)
@@ -336,7 +336,7 @@ def test_an_announced_length_too_large_is_refused_before_the_body_is_read(small:
     assert asyncio.run(first_piece(untouched)) == CONTENT
 
 
-def test_pushes_are_refused_while_the_disk_is_nearly_full(database: SqliteDatabase, caller: Caller) -> None:
+def test_pushes_are_refused_while_the_disk_is_nearly_full(database: Database, caller: Caller) -> None:
     """Before a byte of the body is read."""
     client = Client(Harbour(database, Settings(disk_reserve_bytes=1 << 50)), caller)
     untouched = body(CONTENT)

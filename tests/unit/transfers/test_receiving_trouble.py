@@ -15,7 +15,7 @@ from moorage.domain.errors import (
     UploadBusy,
     UploadNotFound,
 )
-from moorage.metadata.sqlite import SqliteDatabase
+from moorage.metadata.database import Database
 from moorage.services import layers, repositories, uploads
 from moorage.services.uploads import StoredLayer
 from tests.support.callers import APP, REGISTRY
@@ -264,23 +264,31 @@ async def until(is_so: Callable[[], bool]) -> None:
 # --- Clients and databases that go away ----------------------------------------------------------------------
 
 
-def test_a_chunk_whose_request_is_cancelled_keeps_what_was_counted(client: Client) -> None:
+def test_a_chunk_whose_request_is_cancelled_keeps_what_was_counted(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The row may be committed after the request is gone; then its bytes must be there."""
     database = client.harbour.database
 
     pauses: list[Pause] = []
+    begun: list[object] = []
+    write = database.write
+
+    async def note(use_case: Any, *args: Any, **kwargs: Any) -> Any:
+        begun.append(use_case)
+        return await write(use_case, *args, **kwargs)
+
+    monkeypatch.setattr(database, "write", note)
 
     async def push() -> None:
         client.harbour.store.before["close"] = lambda: pauses.append(Pause(database))
         task = asyncio.ensure_future(client.patch(CONTENT))
-        await until(lambda: bool(pauses) and not database._queue.empty())
+        await until(lambda: bool(pauses) and uploads.add_segment in begun)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         pauses[0].end()
-        await database.write(lambda tx: None)
-        await client.harbour.settle()
-        assert client.offset == 100
+        await until(lambda: client.offset == 100)
         await client.put()
 
     asyncio.run(push())
@@ -290,7 +298,7 @@ def test_a_chunk_whose_request_is_cancelled_keeps_what_was_counted(client: Clien
 class AwayDatabase:
     """A database that commits and then does not say so, as when the connection to it breaks."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
         self.away_for: set[str] = set()
 

@@ -1,0 +1,92 @@
+"""Databases on the PostgreSQL server that ``MOORAGE_TEST_DATABASE`` names, one after the other for each test.
+
+A database is migrated once for each process of the tests; whoever takes it finds it empty. All are dropped at the end.
+"""
+
+import atexit
+import os
+from collections.abc import Callable
+from functools import cache
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from moorage.config import Settings
+from moorage.metadata.migrate_postgresql import migrate_postgresql
+from moorage.metadata.postgresql import PostgresqlDatabase
+from moorage.metadata.tables import metadata
+
+VARIABLE = "MOORAGE_TEST_DATABASE"
+
+#: The server to test on, empty for SQLite.
+SERVER = os.environ.get(VARIABLE, "")
+
+_EMPTY = "; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables))
+
+
+class Databases:
+    """The databases of this process, and which of them nobody uses."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._free: list[str] = []
+        self._all: dict[str, psycopg.Connection[Any]] = {}
+        self._numbers = count()
+        atexit.register(self.drop)
+
+    def take(self) -> str:
+        """The URL of an empty database of the present schema."""
+        url = self._free.pop() if self._free else self._create()
+        self._all[url].execute(_EMPTY.encode())
+        return url
+
+    def give_back(self, url: str) -> None:
+        """Nobody works on it any more."""
+        self._free.append(url)
+
+    def new(self) -> str:
+        """The URL of a database without any schema, for whoever needs one of its own; dropped at the end."""
+        name = f"moorage_test_{os.getpid()}_{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name}")
+        url = urlunsplit(urlsplit(self._server)._replace(path=f"/{name}"))
+        self._all[url] = psycopg.connect(url, autocommit=True)
+        return url
+
+    def _create(self) -> str:
+        url = self.new()
+        migrate_postgresql(url)
+        return url
+
+    def run(self, statement: str) -> None:
+        """Run a statement on the server itself."""
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def drop(self) -> None:
+        """Leave nothing behind."""
+        for url, connection in self._all.items():
+            connection.close()
+            self.run(f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
+        self._all.clear()
+
+
+@cache
+def databases() -> Databases:
+    """Those of this process. Only where ``SERVER`` is set."""
+    return Databases(SERVER)
+
+
+class BorrowedDatabase(PostgresqlDatabase):
+    """A ``PostgresqlDatabase`` that another test gets when this one closes it."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+        self.url = databases().take()
+        super().__init__(self.url, settings, clock=clock)
+
+    def close(self) -> None:
+        """See ``Database``."""
+        if not self._is_closed:
+            super().close()
+            databases().give_back(self.url)
