@@ -23,8 +23,8 @@ from moorage.jobs.schedule import Periodic
 from moorage.jobs.uploads import expire_uploads
 from moorage.metadata.accounts import SecretRow
 from moorage.metadata.database import Database
-from moorage.metadata.migrate import migrate_sqlite
-from moorage.metadata.migrate_postgresql import check_postgresql, preparing
+from moorage.metadata.migrate import check_sqlite, migrate_sqlite, newest_revision
+from moorage.metadata.migrate_postgresql import check_postgresql, migrate_postgresql, preparing
 from moorage.metadata.postgresql import PostgresqlDatabase
 from moorage.metadata.postgresql_session import describe
 from moorage.metadata.sqlite import SqliteDatabase
@@ -95,6 +95,7 @@ def prepare(settings: Settings) -> Path | None:
     _check_format(data_dir)
     _check_sqlite(settings)
     if settings.database:
+        # Another server may run on the old schema: it is migrated when somebody says so.
         check_postgresql(settings.database)
     else:
         migrate_sqlite(database_path(settings))
@@ -109,6 +110,26 @@ def prepare(settings: Settings) -> Path | None:
             database.close()
     credentials = _credentials_file(settings)
     return credentials if credentials.exists() else None
+
+
+def migrate(settings: Settings) -> tuple[str | None, str | None]:
+    """Bring the database to this version's schema; returns the revision that it was at and the one that it is at.
+
+    Raises what ``migrate_sqlite`` or ``migrate_postgresql`` raises.
+    """
+    if settings.database:
+        before = migrate_postgresql(settings.database)
+    else:
+        before = migrate_sqlite(database_path(settings))
+    return before, newest_revision()
+
+
+def check_schema(settings: Settings) -> None:
+    """Raises ``NotMigrated``, ``DatabaseTooNew``, and what connecting raises."""
+    if settings.database:
+        check_postgresql(settings.database)
+    else:
+        check_sqlite(database_path(settings))
 
 
 def _alone(settings: Settings) -> AbstractContextManager[None]:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from moorage.domain.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from moorage.metadata import images
+from moorage.metadata import images, repositories
 from moorage.metadata.images import ImageRow
 from moorage.metadata.transaction import Transaction
 from moorage.rules.tag_mutability import TagMutability
@@ -102,7 +102,9 @@ def pulled_at(registry: Registry) -> int | None:
     asyncio.run(registry.context.pulls.flush())
 
     def find(tx: Transaction) -> ImageRow:
-        return images.list_images(tx, 1, "ANY", 0, 1)[0]
+        repository = repositories.find_repository(tx, registry.key, "team/app")
+        assert repository is not None
+        return images.list_images(tx, repository.id, "ANY", 0, 1)[0]
 
     return registry.database.read_now(find).last_pulled_at
 

@@ -393,3 +393,9 @@ def test_a_mount_does_not_reach_into_other_accounts(registry: Registry) -> None:
     for source in ("", "&from=theirs"):
         target = f"/v2/team/app/blobs/uploads/?mount={sha256(BLOB)}{source}"
         assert registry.send("POST", target).status == 202
+
+
+def test_an_id_that_no_database_can_hold_is_unknown(registry: Registry) -> None:
+    """A NUL has no place in a text of PostgreSQL; asking for it is no failure of the server."""
+    reply = registry.send("GET", "/v2/team/app/blobs/uploads/a%00b")
+    assert reply.outcome == (404, "BLOB_UPLOAD_UNKNOWN")

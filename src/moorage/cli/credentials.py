@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from moorage.auth.credentials import AccessKey, generate_access_key, render_credentials_file
-from moorage.auth.private_files import PrivateFileError
 from moorage.cli.flags import fail, with_settings
+from moorage.cli.serve import REFUSALS
 from moorage.config import Settings
 from moorage.domain.errors import RegistryIdInvalid, Unavailable
 from moorage.domain.names import RegistryId
@@ -48,7 +48,7 @@ def create(
         create_root_key(settings, RegistryId.parse(account), key)
     except RegistryIdInvalid:
         fail(f"account: '{account}' is not twelve digits")
-    except (DataDirectoryMissing, PrivateFileError, OSError) as error:
+    except (DataDirectoryMissing, *REFUSALS, OSError) as error:
         fail(str(error), code=1)
     except Unavailable as error:
         fail(f"not now: {error.facts['what']}", code=1)

@@ -2,7 +2,7 @@
 
 import typer
 
-from moorage.cli import configuration, credentials, doctor, serve, tls, version
+from moorage.cli import configuration, credentials, doctor, migrate, serve, tls, version
 
 application = typer.Typer(
     name="moorage",
@@ -15,6 +15,7 @@ serve.register(application)
 configuration.register(application)
 credentials.register(application)
 doctor.register(application)
+migrate.register(application)
 tls.register(application)
 version.register(application)
 

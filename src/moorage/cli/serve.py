@@ -15,8 +15,7 @@ from moorage.cli.flags import fail, with_settings
 from moorage.cli.welcome import welcome
 from moorage.config import Settings
 from moorage.domain.errors import Unavailable
-from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup
-from moorage.metadata.migrate_postgresql import NotMigrated
+from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup, NotMigrated
 from moorage.metadata.postgresql_session import PostgresqlRefused, PostgresqlTooOld
 from moorage.metadata.sqlite import SqliteTooOld
 from moorage.web import listen, log, worker

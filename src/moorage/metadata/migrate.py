@@ -29,6 +29,10 @@ class DatabaseTooNew(Exception):
     """The database was written by a newer version of Moorage."""
 
 
+class NotMigrated(Exception):
+    """The database is not at the schema of this version; the text says what to do."""
+
+
 class NoRoomForBackup(Exception):
     """The disk has no room for the copy that a migration starts with."""
 
@@ -46,10 +50,11 @@ def newest_revision() -> str | None:
     return ScriptDirectory.from_config(configuration()).get_current_head()
 
 
-def migrate_sqlite(path: Path) -> None:
+def migrate_sqlite(path: Path) -> str | None:
     """Create or upgrade the database file, all of it in one transaction: a crash leaves the old schema or the new.
 
-    Raises ``DatabaseTooNew``, ``NoRoomForBackup``, ``SqliteTooOld``, ``TimeoutError`` that names who holds the lock.
+    Returns the revision that it was at, None for a new one. Raises ``DatabaseTooNew``, ``NoRoomForBackup``,
+    ``SqliteTooOld``, ``TimeoutError`` that names who holds the lock.
     """
     lock = WriteLock(path)
     engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
@@ -57,7 +62,7 @@ def migrate_sqlite(path: Path) -> None:
         with lock.turn(LOCK_SECONDS), engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
             if current == newest_revision():
-                return
+                return current
             if current is not None:
                 refuse_unknown(current)
                 _back_up(connection.connection.driver_connection, path, current)
@@ -65,6 +70,7 @@ def migrate_sqlite(path: Path) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             command.upgrade(configuration(connection), "head")
             connection.commit()
+            return current
     finally:
         lock.close()
 
@@ -74,6 +80,27 @@ def refuse_unknown(revision: str) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
     if revision not in known:
         raise DatabaseTooNew(f"the database is at revision {revision}, which this version does not know")
+
+
+def require_newest(revision: str | None) -> None:
+    """Raise ``NotMigrated`` or ``DatabaseTooNew`` unless this is the revision that this version works with."""
+    if revision == newest_revision():
+        return
+    if revision is not None:
+        refuse_unknown(revision)
+    state = "is empty" if revision is None else f"is at revision {revision}"
+    raise NotMigrated(
+        f"the database {state}; this version needs revision {newest_revision()}: run moorage migrate"
+    )
+
+
+def check_sqlite(path: Path) -> None:
+    """Raises ``NotMigrated``, ``DatabaseTooNew``, ``SqliteTooOld``."""
+    if not path.exists():
+        require_newest(None)
+    engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
+    with engine.connect() as connection:
+        require_newest(MigrationContext.configure(connection).get_current_revision())
 
 
 def _back_up(connection: Any, path: Path, revision: str) -> None:

@@ -12,19 +12,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from moorage.metadata.migrate import configuration, newest_revision, refuse_unknown
+from moorage.metadata.migrate import configuration, newest_revision, refuse_unknown, require_newest
 from moorage.metadata.postgresql_session import connect
 
 #: Held by whoever migrates, so that of two at once the second finds nothing left to do.
 _LOCK = 0x6D6F6F7261676531
 
 
-class NotMigrated(Exception):
-    """The database is not at the schema of this version; the text says what to do."""
-
-
 def migrate_postgresql(url: str) -> str | None:
-    """Create or upgrade the schema, all of it in one transaction; returns the revision that it was at before.
+    """Create or upgrade the schema, all of it in one transaction; returns the revision it was at, None for an empty one.
 
     Writers are kept waiting meanwhile. Raises ``DatabaseTooNew``, ``PostgresqlRefused``, ``PostgresqlTooOld``,
     ``sqlalchemy.exc.DBAPIError`` when the server forbids a statement.
@@ -44,15 +40,7 @@ def migrate_postgresql(url: str) -> str | None:
 def check_postgresql(url: str) -> None:
     """Raises ``NotMigrated``, ``DatabaseTooNew``, and what ``connect`` raises."""
     with _transaction(url) as connection:
-        current = _revision(connection)
-    if current == newest_revision():
-        return
-    if current is not None:
-        refuse_unknown(current)
-    state = "is empty" if current is None else f"is at revision {current}"
-    raise NotMigrated(
-        f"the database {state}; this version needs revision {newest_revision()}: run moorage migrate"
-    )
+        require_newest(_revision(connection))
 
 
 @contextmanager

@@ -100,6 +100,8 @@ _DELETE_SEGMENTS = Statement(segment.delete().where(segment.c.upload_id == bindp
 
 def find_upload(tx: Transaction, upload_id: str) -> UploadRow | None:
     """The unfinished upload, or None, also when its repository was deleted."""
+    if "\0" in upload_id:
+        return None  # PostgreSQL takes no NUL in a text, so nothing has such an id.
     return tx.find(_FIND, id=upload_id)
 
 

@@ -25,7 +25,9 @@ def read_page(request: Request) -> Page:
     Raises ``PageSizeInvalid``, ``MalformedQuery``.
     """
     parameters = request.query()
-    return Page(find_parameter(parameters, "last") or "", _size(find_parameter(parameters, "n")))
+    # PostgreSQL takes no NUL in a text. No name has one, so what comes after it changes nothing in the order.
+    last, _, _ = (find_parameter(parameters, "last") or "").partition("\0")
+    return Page(last, _size(find_parameter(parameters, "n")))
 
 
 def _size(value: str | None) -> int:
