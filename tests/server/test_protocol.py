@@ -288,6 +288,15 @@ def test_requests_come_in_as_answers_go_out(port: int) -> None:
             answer = b""
 
 
+def test_garbage_behind_requests_in_line_is_no_error(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    """The connection ends at once; what the running request answers to nobody is dropped without a word."""
+    request = b"GET /slow?0.2 HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert talk(port, request + request + b"nonsense\r\n\r\n") == b""
+    # This one is over after the other.
+    assert status(talk(port, b"GET /slow?0.4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")) == 200
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 def test_garbage_behind_a_running_request_spares_its_answer(port: int) -> None:
     """The answer under way is sent whole, then the connection ends without a second one."""
     answer = talk(port, b"GET /slow?0.3 HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n")

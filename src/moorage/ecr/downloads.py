@@ -58,17 +58,22 @@ def download_url(context: Context, registry: RegistryKey, claims: DownloadClaims
 
 async def get_download(context: Context, request: Request) -> Response:
     """Answer GET and HEAD of a download URL, with ``Range``."""
+    response = await _answer(context, request)
+    response.operation = OPERATION
+    response.headers.append((b"x-amzn-requestid", request.facts.request_id.encode()))
+    return response
+
+
+async def _answer(context: Context, request: Request) -> Response:
     if request.method not in {"GET", "HEAD"}:
         response = plain(405, "A download URL takes GET and HEAD.\n")
         response.headers.append((b"allow", b"GET, HEAD"))
         return response
     try:
         layer, digest = await _open_layer(context, request)
-        response = await blob_response(request, context.downloads, layer, digest)
+        return await blob_response(request, context.downloads, layer, digest)
     except RegistryError as error:
-        response = _refuse(error)
-    response.operation = OPERATION
-    return response
+        return _refuse(error)
 
 
 async def _open_layer(context: Context, request: Request) -> tuple[LayerRow, str]:

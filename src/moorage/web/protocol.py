@@ -65,7 +65,6 @@ _REFUSALS: Final = {
     505: b"only HTTP 1.1 and 1.0 are served\n",
 }
 
-
 _SENDING: Final = frozenset({"PATCH", "PUT", "POST"})
 
 
@@ -89,7 +88,7 @@ class _Connection(asyncio.Transport):
         super().__init__()
         self._transport = transport
         self._protocol = protocol
-        self.write = transport.write  # type: ignore[method-assign] # one call less for each piece of a response
+        self._write = transport.write
         self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
@@ -98,6 +97,11 @@ class _Connection(asyncio.Transport):
     def is_closing(self) -> bool:
         """Whether nothing more may be sent."""
         return self._protocol.is_ending or self._transport.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send, unless the connection has ended: of requests in line only the last is told that it has."""
+        if not self._protocol.is_ending:
+            self._write(data)
 
     def close(self) -> None:
         """End the connection; what was written is sent first."""
@@ -349,7 +353,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.on_message_complete()
 
     def _is_fair(self, fed: int, body_bytes: int) -> bool:
-        """Whether the framing of chunks is in proportion. Called in the reader's thread, while the loop rests."""
+        """Whether the framing of chunks is in proportion. Also called in the reader's thread, while the loop rests."""
         allowance = self.limits.header_bytes + self.limits.framing_ratio * (self._body_bytes + body_bytes)
         return self._fed + fed - self._body_bytes - body_bytes <= allowance
 
@@ -394,15 +398,12 @@ class BoundedProtocol(HttpToolsProtocol):
             elif self._timer is None:
                 self._start_timer(self.limits.header_seconds, self._refuse_slow)
         elif self._part is _Part.BODY:
-            if self._fed - self._body_bytes > self._framing_allowance():
+            if not self._is_fair(0, 0):
                 self._refuse(400)
             elif self._timer is None and not self.cycle.response_complete:
                 self._start_window()
         elif self.timeout_keep_alive_task is None and self._running() is None:
             self._await_request()
-
-    def _framing_allowance(self) -> int:
-        return self.limits.header_bytes + self.limits.framing_ratio * self._body_bytes
 
     def _start_window(self) -> None:
         self._window_start = self._body_bytes
