@@ -358,6 +358,13 @@ def test_a_download_url_reads_only(app: Driver, method: str) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
+@pytest.mark.parametrize(("method", "end"), [("GET", ""), ("HEAD", ""), ("GET", "x"), ("PUT", "")])
+def test_a_download_names_its_request(app: Driver, method: str, end: str) -> None:
+    """Served or refused, with the id under which it is in the log."""
+    app.push("app", "one")
+    assert len(get(app, url_of(app) + end, method).headers["x-amzn-requestid"]) == 36
+
+
 def test_a_download_url_lives_an_hour(app: Driver) -> None:
     """After that it opens nothing."""
     app.push("app", "one")

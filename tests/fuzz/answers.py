@@ -109,5 +109,8 @@ def _count_faults(case: Case, outcome: Outcome, answers: list[Answer]) -> Iterat
         return
     if outcome.is_reset or case.end is not End.WAIT:
         return
-    if len(answers) != case.requests or not answers[-1].is_complete:
+    # A request in the same segment as the last chunk before it is not read: the answer before it says so.
+    is_told = bool(answers) and answers[-1].header(b"connection") == b"close" and b"chunked" in case.data
+    is_enough = len(answers) == case.requests or (is_told and len(answers) < case.requests)
+    if not is_enough or not answers[-1].is_complete:
         yield f"{len(answers)} answers to {case.requests} good requests: {[each.status for each in answers]}"

@@ -110,7 +110,8 @@ async def exchange(target: Target, case: Case) -> Outcome:
         begun = time.perf_counter()
         if case.end is End.RESET:
             raw = writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if raw is not None:  # None once the server has ended the connection.
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif case.end is not End.CLOSE:
             is_hung, is_reset = await _wait(case, reading, writer)
     except OSError:

@@ -67,3 +67,14 @@ def _strings(shape: Shape) -> st.SearchStrategy[str]:
         pattern = re.compile(shape.pattern, re.ASCII)
         return st.from_regex(pattern, fullmatch=True).filter(lambda text: least <= len(text) <= most)
     return st.text(min_size=least, max_size=min(most, least + 20))
+
+
+def replace_somewhere(data: st.DataObject, value: Any) -> Any:
+    """The same JSON value with one place in it replaced by another JSON value."""
+    if isinstance(value, dict | list) and value and data.draw(st.integers(0, 4)):
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        key = data.draw(st.sampled_from(keys))
+        copy = value.copy()
+        copy[key] = replace_somewhere(data, value[key])
+        return copy
+    return data.draw(json_values)

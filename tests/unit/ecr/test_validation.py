@@ -313,22 +313,11 @@ def test_valid_input_passes(operation: Any, data: st.DataObject) -> None:
     assert validate(operation, body) == decoded(operation.input, body)
 
 
-def replace_somewhere(data: st.DataObject, value: Any) -> Any:
-    """The same JSON value with one place in it replaced by another JSON value."""
-    if isinstance(value, dict | list) and value and data.draw(st.integers(0, 4)):
-        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
-        key = data.draw(st.sampled_from(keys))
-        copy = value.copy()
-        copy[key] = replace_somewhere(data, value[key])
-        return copy
-    return data.draw(contract_inputs.json_values)
-
-
 @thorough
 @given(operations, st.data())
 def test_mutated_input_passes_or_is_refused(operation: Any, data: st.DataObject) -> None:
     """Nothing but MalformedRequest and InvalidParameter comes out of wrong input."""
-    body = replace_somewhere(data, data.draw(contract_inputs.values(operation.input)))
+    body = contract_inputs.replace_somewhere(data, data.draw(contract_inputs.values(operation.input)))
 
     with contextlib.suppress(MalformedRequest, InvalidParameter):
         checked = validate(operation, body)
