@@ -4,6 +4,7 @@ No symbolic link is followed below the data directory, and nothing but a regular
 """
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -22,7 +23,10 @@ _SAFE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 #: Bytes moved at a time: larger pieces fall out of the processor's cache.
 PIECE_BYTES = 1024 * 1024
 
-#: Bytes of one write. Linux gives each write pages of its own size where it can. Small ones are at hand; large ones
+#: Writes past the page cache begin, end and lie in memory at multiples of this.
+ALIGNMENT = 4096
+
+#: Bytes of one write to the page cache. Linux gives each write pages of its own size where it can. Small ones are at hand; large ones
 #: come from memory that a virtual machine may first have to get from its host: measured at six times the cost.
 WRITE_BYTES = 32 * 1024
 
@@ -99,6 +103,29 @@ def write_all(descriptor: Descriptor, data: memoryview) -> None:
         if not written:
             raise OSError(errno.EIO, "nothing was written")
         data = data[written:]
+
+
+def set_direct(descriptor: Descriptor, *, is_direct: bool) -> None:
+    """Have writes go straight to the disk, or through the page cache again. Raises ``OSError`` where that is lacking."""
+    flags = fcntl.fcntl(descriptor.number, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor.number, fcntl.F_SETFL, flags | os.O_DIRECT if is_direct else flags & ~os.O_DIRECT)
+
+
+def write_direct(descriptor: Descriptor, data: memoryview) -> int:
+    """Write an aligned run of bytes to a descriptor that is set to direct; how many the disk took from its start.
+
+    Fewer than all where the rest has to go through the page cache. Raises ``OSError``.
+    """
+    taken = 0
+    while taken < len(data) and taken % ALIGNMENT == 0:
+        try:
+            taken += os.write(descriptor.number, data[taken:])
+        except OSError as error:
+            # Not this file system, or not this memory.
+            if error.errno != errno.EINVAL:
+                raise
+            break
+    return taken
 
 
 def begin_flush(descriptor: Descriptor, offset: int, length: int) -> None:

@@ -27,6 +27,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,6 +53,9 @@ _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV,
 #: What opening says to a symbolic link, to a socket, and ``files.open_file`` to whatever else is no regular file.
 _FOREIGN = frozenset({errno.ELOOP, errno.ENXIO, errno.EINVAL})
 
+#: Writes that the disk works on at once; more wait here.
+_WRITES = 32
+
 _TOP = ("uploads", *(f"blobs/{algorithm}" for algorithm in ALGORITHMS))
 
 
@@ -67,6 +71,7 @@ class LocalBlobStore:
         #: Joined as text on every pull, where a Path would cost as much as the opening.
         self._prefix = str(self._root)
         self._clock = clock
+        self._writes = ThreadPoolExecutor(_WRITES, thread_name_prefix="writes")
         with failures_of("preparing the directories of the store"):
             files.make_directory(data_dir)
             for top in _TOP:
@@ -81,7 +86,7 @@ class LocalBlobStore:
         directory, name = self._shard_of(location)
         with failures_of("creating a segment"):
             descriptor = files.create_file(directory, name)
-        return LocalSegmentWriter(location, self._root / location, descriptor, hashes)
+        return LocalSegmentWriter(location, self._root / location, descriptor, hashes, self._writes)
 
     def compose(
         self, segments: Sequence[Segment], algorithms: Sequence[str]

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,30 +18,73 @@ from moorage.domain.digest import Digest
 FLUSH_BYTES = 16 * 1024 * 1024
 
 
+#: Shorter pieces are not worth a wait for the disk.
+DIRECT_BYTES = 256 * 1024
+
+
 class LocalSegmentWriter:
-    """``SegmentWriter`` on a file that nobody else knows."""
+    """``SegmentWriter`` on a file that nobody else knows.
 
-    __slots__ = ("_descriptor", "_flushed", "_hashes", "_path", "length", "location")
+    Large pieces go past the page cache (docs/adr/0008), each being written while it is hashed.
+    """
 
-    def __init__(self, location: str, path: Path, descriptor: Descriptor, hashes: Hashes) -> None:
+    __slots__ = (
+        "_beside", "_can_be_direct", "_descriptor", "_flushed", "_hashes", "_is_direct", "_path", "length", "location",
+    )  # fmt: skip
+
+    def __init__(
+        self, location: str, path: Path, descriptor: Descriptor, hashes: Hashes, beside: Executor
+    ) -> None:
+        """``beside`` runs writes."""
         self.location = location
         self.length = 0
         self._flushed = 0
+        self._can_be_direct = True
+        self._is_direct = False
         self._path = path
         self._descriptor: Descriptor | None = descriptor
         self._hashes = hashes
+        self._beside = beside
 
     def write(self, data: bytes | memoryview) -> None:
         """See ``SegmentWriter``."""
         descriptor = self._opened()
         view = memoryview(data).cast("B")
         with self._discarding_on_failure("writing a segment"):
-            files.write_all(descriptor, view)
-        self._hashes.update(view)
+            if self._turn_direct(descriptor, view):
+                self._write_beside(descriptor, view)
+            else:
+                files.write_all(descriptor, view)
+                self._hashes.update(view)
         self.length += len(view)
         if self.length - self._flushed >= FLUSH_BYTES:
             files.begin_flush(descriptor, self._flushed, self.length - self._flushed)
             self._flushed = self.length
+
+    def _turn_direct(self, descriptor: Descriptor, view: memoryview) -> bool:
+        """Whether this piece goes past the page cache, and the descriptor set to that."""
+        is_aligned = not (self.length | len(view)) % files.ALIGNMENT
+        wanted = self._can_be_direct and is_aligned and len(view) >= DIRECT_BYTES
+        if wanted is not self._is_direct:
+            try:
+                files.set_direct(descriptor, is_direct=wanted)
+            except OSError:
+                # The file system knows no such writes.
+                self._can_be_direct = wanted = False
+            self._is_direct = wanted
+        return wanted
+
+    def _write_beside(self, descriptor: Descriptor, view: memoryview) -> None:
+        """Write and hash at once; ``view`` is nobody's business any more when this returns."""
+        writing = self._beside.submit(files.write_direct, descriptor, view)
+        try:
+            self._hashes.update(view)
+        finally:
+            taken = writing.result()
+        if taken < len(view):
+            files.set_direct(descriptor, is_direct=False)
+            self._can_be_direct = self._is_direct = False
+            files.write_all(descriptor, view[taken:])
 
     def digests(self) -> dict[str, Digest]:
         """See ``SegmentWriter``."""

@@ -1,5 +1,6 @@
 """The body of a request as an upload sees it, wherever its bytes are received."""
 
+import mmap
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
@@ -8,8 +9,8 @@ from moorage.domain.errors import BodyIncomplete
 #: Takes each piece of a body in turn, in a thread; the piece is valid until it returns.
 Sink = Callable[[bytes | memoryview], None]
 
-#: Bytes hashed and written in one go by a thread.
-BATCH = 512 * 1024
+#: Bytes hashed and written in one go by a thread: fewer are not worth the wait for a disk, more miss the cache.
+BATCH = 1024 * 1024
 
 
 class TakeableBody(Protocol):
@@ -28,6 +29,47 @@ class TakeableBody(Protocol):
 
 
 Body = AsyncIterator[bytes] | TakeableBody
+
+
+class Gathering:
+    """Gathers a body in a buffer of its own, which a store may write to the disk as it lies there.
+
+    It is mapped rather than allocated: it begins on a page, and what is never filled costs nothing.
+    """
+
+    def __init__(self, sink: Sink, most: int = BATCH) -> None:
+        """``most`` is what is to come, if that is less than a batch. Each batch goes to ``sink``."""
+        self._sink = sink
+        self._buffer = memoryview(
+            mmap.mmap(-1, max(min(most, BATCH), 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        )
+        self._filled = 0
+
+    def free(self) -> memoryview:
+        """Where the next bytes go; never empty. ``advance`` says how many came."""
+        return self._buffer[self._filled :]
+
+    def advance(self, count: int) -> None:
+        """Count bytes that were put into ``free``; hands on a full batch."""
+        self._filled += count
+        if self._filled == len(self._buffer):
+            self.flush()
+
+    def add(self, data: bytes) -> None:
+        """Copy bytes in; hands on each full batch."""
+        rest = memoryview(data)
+        while rest:
+            free = self.free()
+            count = min(len(rest), len(free))
+            free[:count] = rest[:count]
+            rest = rest[count:]
+            self.advance(count)
+
+    def flush(self) -> None:
+        """Hand on what there is, if anything."""
+        count, self._filled = self._filled, 0
+        if count:
+            self._sink(self._buffer[:count])
 
 
 async def batches(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -19,15 +19,15 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from moorage.domain.errors import BodyIncomplete
-from moorage.transfers.bodies import Sink
+from moorage.transfers.bodies import Gathering, Sink
 
-#: Bytes received before they are hashed and written: more falls out of the processor's cache.
-BATCH: Final = 256 * 1024
+#: Bytes of a chunked body received at once.
+PIECE: Final = 256 * 1024
 
 #: Shorter bodies are not worth a thread.
 LEAST: Final = 1024 * 1024
 
-#: Bodies that threads read at once in one process; each holds two batches at most.
+#: Bodies that threads read at once in one process; each holds a batch and a piece at most.
 MOST_READERS: Final = 64
 
 
@@ -130,24 +130,14 @@ class CountedReader:
 
     def read(self, sink: Sink) -> End:
         """See ``Reader``."""
-        if self._first:
-            sink(self._first)
-        buffer = memoryview(bytearray(min(BATCH, self._left)))
-        while self._left:
-            batch = buffer[: self._left]
-            filled = self._fill(batch)
-            if filled and self.wire.end is not End.ABANDONED:
-                sink(batch[:filled])
-            if self.wire.end is not End.COMPLETE:
-                break
-            self._left -= filled
+        gathering = Gathering(sink, len(self._first) + self._left)
+        gathering.add(self._first)
+        while self._left and (received := self.wire.receive(gathering.free()[: self._left])):
+            self._left -= received
+            gathering.advance(received)
+        if self.wire.end is not End.ABANDONED:
+            gathering.flush()
         return self.wire.end
-
-    def _fill(self, batch: memoryview) -> int:
-        filled = 0
-        while filled < len(batch) and (received := self.wire.receive(batch[filled:])):
-            filled += received
-        return filled
 
 
 class ChunkedReader:
@@ -165,29 +155,32 @@ class ChunkedReader:
         self.has_more = False
         self._parser = parser
         self._is_fair = is_fair
-        self._pieces = [first] if first else []
-        self._gathered = len(first)
+        self._pieces = [first]
         self._fed = 0
         self._body_bytes = 0
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body was parsed."""
+        """A piece of the body was parsed. What goes wrong with it must not look like an error of the parser."""
         self._pieces.append(body)
-        self._gathered += len(body)
         self._body_bytes += len(body)
 
     def read(self, sink: Sink) -> End:
         """See ``Reader``."""
-        buffer = memoryview(bytearray(BATCH))
+        gathering = Gathering(sink)
+        buffer = memoryview(bytearray(PIECE))
         end = End.COMPLETE
         while end is End.COMPLETE and not self.is_complete:
             received = self.wire.receive(buffer)
             end = self._parse(buffer[:received]) if received else self.wire.end
-            if self._gathered >= BATCH:
-                self._flush(sink)
+            self._gather(gathering)
         if end is not End.ABANDONED:
-            self._flush(sink)
+            gathering.flush()
         return end
+
+    def _gather(self, gathering: Gathering) -> None:
+        pieces, self._pieces = self._pieces, []
+        for piece in pieces:
+            gathering.add(piece)
 
     def _parse(self, data: memoryview) -> End:
         self._fed += len(data)
@@ -198,11 +191,6 @@ class ChunkedReader:
                 return End.MALFORMED
             self.has_more = True
         return End.COMPLETE if self._is_fair(self._fed, self._body_bytes) else End.MALFORMED
-
-    def _flush(self, sink: Sink) -> None:
-        if self._pieces:
-            batch, self._pieces, self._gathered = b"".join(self._pieces), [], 0
-            sink(batch)
 
 
 class Readers:
