@@ -37,7 +37,7 @@ types: $(DEVELOPMENT) ## check types
 layers: $(DEVELOPMENT) ## check that imports only go down
 	$(BIN)/lint-imports
 
-conformance: ## run the OCI conformance suites (installs the tools first)
+conformance: ## run the official OCI conformance suite (builds it first)
 	.ci/run conformance
 
 clients: ## run docker, podman, skopeo and the rest against a server (installs them first)

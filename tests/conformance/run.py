@@ -1,11 +1,9 @@
-"""Runs a conformance suite of the OCI distribution-spec against a fresh server, and says what it found.
+"""Runs the official conformance suite of the OCI distribution-spec against a fresh server, and says what it found.
 
-    python -m tests.conformance.run --version 1.1
-    python -m tests.conformance.run --suite PROGRAM --version 1.1+dev
+    python -m tests.conformance.run PROGRAM --version 1.1+dev
 
-Without a program it runs our own checks, ``tests.conformance.suite``. The official suite is a program that
-``.ci/run`` builds. The exit status is 0 only if nothing failed and nothing was skipped but what EXPECTED_SKIPS
-names, each with its reason; our own checks skip nothing.
+The suite is a program that ``.ci/run conformance`` builds. The exit status is 0 only if the suite itself is content,
+nothing failed, and nothing was skipped but what EXPECTED_SKIPS names, each with its reason.
 """
 
 import argparse
@@ -25,59 +23,40 @@ from tests.serving import ACCOUNT, REGION, Served, serve, tail
 
 REPOSITORIES = ("conformance/repo1", "conformance/repo2")
 SUITE_SECONDS = 600
-ROOT = Path(__file__).parents[2]
 
 EXPECTED_SKIPS = {
     "sparse": "an index whose children are missing is refused, as ECR refuses it",
 }
 
-OWN_CODES = {"TAG_INVALID": "ECR's code for a tag that cannot be written; the specification has none for tags"}
-
 
 @dataclass
 class Results:
-    """Test names by outcome."""
+    """Test names by outcome, and what the suite's own exit status says."""
 
+    is_content: bool
     passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
-    @classmethod
-    def read(cls, junit: Path) -> "Results":
-        """What a JUnit report says; a suite that wrote none raises ``FileNotFoundError``."""
-        results = cls()
+    def read(self, junit: Path) -> None:
+        """Sort the tests of a JUnit report; a suite that wrote none raises ``FileNotFoundError``."""
         for case in ET.parse(junit).iter("testcase"):
             children = {child.tag for child in case}
-            outcome = (
-                results.failed
-                if children & {"failure", "error"}
-                else results.skipped
-                if "skipped" in children
-                else results.passed
-            )
+            if children & {"failure", "error"}:
+                outcome = self.failed
+            else:
+                outcome = self.skipped if "skipped" in children else self.passed
             outcome.append(case.get("name", "?"))
-        return results
 
     @property
     def unexpected_skips(self) -> list[str]:
         """Skipped tests that no entry of EXPECTED_SKIPS explains."""
-        return [
-            name for name in self.skipped if not any(part.lower() in name.lower() for part in EXPECTED_SKIPS)
-        ]
+        return [name for name in self.skipped if not any(part in name.lower() for part in EXPECTED_SKIPS)]
 
     @property
-    def fine(self) -> bool:
+    def is_fine(self) -> bool:
         """Something ran, nothing failed, nothing was skipped without a reason."""
-        return bool(self.passed) and not self.failed and not self.unexpected_skips
-
-
-def own_suite(served: Served, version: str, password_file: Path, report: Path) -> list[str]:
-    """The command line of our own checks."""
-    first, second = REPOSITORIES
-    command = [sys.executable, "-m", "tests.conformance.suite", "--url", served.url, "--version", version]
-    command += ["--username", "AWS", "--password-file", str(password_file)]
-    command += [part for code in OWN_CODES for part in ("--own-code", code)]
-    return [*command, "--repository-1", first, "--repository-2", second, "--junit", str(report)]
+        return self.is_content and bool(self.passed) and not self.failed and not self.unexpected_skips
 
 
 def suite_environment(served: Served, version: str, password: str) -> dict[str, str]:
@@ -113,31 +92,27 @@ def prepare(served: Served) -> str:
     return password
 
 
-def run(suite: Path | None, version: str, directory: Path) -> Results:
-    """Start a server, run the suite (our own where none is given) and read its report from ``directory``."""
+def run(suite: Path, version: str, directory: Path) -> Results:
+    """Start a server, run the suite and read its report from ``directory``."""
+    log = directory / "suite.log"
     with serve(directory) as served:
-        password = prepare(served)
-        (directory / "password").write_text(password)
-        own = own_suite(served, version, directory / "password", directory / "junit.xml")
-        with (directory / "suite.log").open("wb") as output:
-            subprocess.run(
-                [suite] if suite else own,
-                cwd=directory if suite else ROOT,
-                env=suite_environment(served, version, password) if suite else None,
+        environment = suite_environment(served, version, prepare(served))
+        with log.open("wb") as output:
+            ran = subprocess.run(
+                [suite],
+                cwd=directory,
+                env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 timeout=SUITE_SECONDS,
                 check=False,  # the report says what failed
             )
-    reports = [*directory.glob("junit.xml"), *directory.glob("results/junit.xml")]
-    if not reports:
-        raise RuntimeError(f"the suite wrote no report\n{tail(directory / 'suite.log')}")
-    return Results.read(reports[0])
-
-
-def by_api(log: Path) -> str:
-    """What our own checks say of each API, from the end of their log."""
-    return "\n".join(line for line in tail(log).splitlines() if line.startswith("  ") and ".... " in line)
+    report = directory / "results" / "junit.xml"
+    if not report.exists():
+        raise RuntimeError(f"the suite wrote no report\n{tail(log)}")
+    results = Results(is_content=ran.returncode == 0)
+    results.read(report)
+    return results
 
 
 def summary(results: Results, title: str) -> str:
@@ -146,31 +121,29 @@ def summary(results: Results, title: str) -> str:
     lines = [f"{title}: {counts}"]
     lines += [f"  FAILED   {name}" for name in results.failed]
     lines += [f"  SKIPPED  {name}" for name in results.unexpected_skips]
+    if not results.is_content:
+        lines.append("  the suite ended with an error of its own")
     return "\n".join(lines if results.passed else [*lines, "  nothing ran"])
 
 
 def main() -> int:
     """Parse arguments, run, keep the logs where something is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--suite", type=Path, help="an official suite's program; our own checks without it")
+    parser.add_argument("suite", type=Path, help="the suite's program")
     parser.add_argument("--version", default="1.1", choices=("1.1", "1.1+dev"))
     arguments = parser.parse_args()
-    suite = arguments.suite.resolve() if arguments.suite else None
-    title = f"{'Official suite' if suite else 'Own checks of OCI distribution'} {arguments.version}"
     directory = Path(tempfile.mkdtemp(prefix="moorage-conformance-"))
-    fine = False
+    is_fine = False
     try:
-        results = run(suite, arguments.version, directory)
-        if not suite:
-            sys.stdout.write(by_api(directory / "suite.log") + "\n")
-        sys.stdout.write(summary(results, title) + "\n")
-        fine = results.fine
+        results = run(arguments.suite.resolve(), arguments.version, directory)
+        sys.stdout.write(summary(results, f"Official suite {arguments.version}") + "\n")
+        is_fine = results.is_fine
     finally:
-        if fine:
+        if is_fine:
             shutil.rmtree(directory)
         else:
             sys.stderr.write(f"logs and report: {directory}\n")
-    return 0 if fine else 1
+    return 0 if is_fine else 1
 
 
 if __name__ == "__main__":
