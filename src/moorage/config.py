@@ -3,8 +3,10 @@
 The documentation of settings (``docs/settings.md``) and ``moorage config --schema`` are made from this module.
 """
 
+import difflib
 import re
 import tomllib
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -204,3 +206,24 @@ def load(flags: dict[str, Any], file: Path | None = None) -> Settings:
     merged |= environment
     merged |= {name: value for name, value in flags.items() if value is not None}
     return Settings(**merged)
+
+
+#: What Kubernetes sets for a service that is called moorage.
+_SERVICE_LINK = re.compile(r"MOORAGE_(.*_)?(SERVICE_(HOST|PORT.*)|PORT(_.*)?)")
+
+
+def unknown_variables(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Those of these environment variables that look like a setting and are none, each with the nearest, or "".
+
+    A mistyped variable would otherwise be ignored, and the server run with a default that nobody wanted.
+    """
+    prefix = "MOORAGE_"
+    known = {f"{prefix}{name.upper()}" for name in Settings.model_fields}
+    unknown = [
+        name
+        for name in sorted(names)
+        if name.upper().startswith(prefix)
+        and name.upper().partition("__")[0] not in known
+        and not _SERVICE_LINK.fullmatch(name.upper())
+    ]
+    return [(name, next(iter(difflib.get_close_matches(name.upper(), known, 1, 0.8)), "")) for name in unknown]

@@ -116,15 +116,21 @@ def _is_reachable(settings: Settings) -> bool:
 
 
 def check_ports(settings: Settings) -> Finding:
-    """The addresses to listen on can be bound, or are bound by the server that runs already."""
+    """The addresses to listen on can be bound, or are in use while a server runs on the data directory."""
     try:
-        if find_holder(settings.data_dir) is not None:
-            return Finding("ok", "addresses", "in use by the running server")
+        is_running = find_holder(settings.data_dir) is not None
         sockets = listen.bind([listen.parse_address(text) for text in settings.listen])
+    except listen.AddressTaken as error:
+        if is_running:
+            return Finding("ok", "addresses", "in use, most likely by the running server")
+        return Finding("fail", "addresses", str(error), "Choose other addresses with --listen.")
     except (listen.ListenError, OSError) as error:
         return Finding("fail", "addresses", str(error), "Choose other addresses with --listen.")
     for bound in sockets:
         bound.close()
+    if is_running:
+        advice = "Ask with the settings that the server runs with, or restart it."
+        return Finding("warn", "addresses", "a server runs, but does not listen on these", advice)
     if len(sockets) < len(settings.listen):
         return Finding("warn", "addresses", "this machine has no IPv6", "Nothing to do: 127.0.0.1 is served.")
     return Finding("ok", "addresses", f"{', '.join(settings.listen)} can be listened on")

@@ -27,7 +27,7 @@ def register(application: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(help="Access keys of accounts.", no_args_is_help=True)
     group.callback()(_group)
-    group.command("create")(with_settings(create))
+    group.command("create")(with_settings(create, "data_dir", "database"))
     application.add_typer(group, name="credentials")
 
 

@@ -1,6 +1,7 @@
 """The flags that every command on a server's settings takes, and how wrong settings are told."""
 
 import inspect
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -50,11 +51,13 @@ _FLAGS: dict[str, Any] = {
 }
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the flags of the settings and ``--config``; its first parameter gets the ``Settings``.
+def with_settings(command: Callable[..., None], *names: str) -> Callable[..., None]:
+    """Give a command the flags of these settings, of all without any, and ``--config``.
 
-    Wrong settings end the program with a line each and exit code 2.
+    The command's first parameter gets the ``Settings``. Wrong settings end the program with a line each and exit
+    code 2; a variable of the environment that is no setting is told of.
     """
+    kinds = {name: _FLAGS[name] for name in names or _FLAGS}
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     file = inspect.Parameter(
         "config_file",
@@ -64,11 +67,11 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     )
     flags = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in _FLAGS.items()
+        for name, kind in kinds.items()
     ]
 
     def run(**arguments: Any) -> None:
-        given = {name: arguments.pop(name) for name in _FLAGS}
+        given = {name: arguments.pop(name) for name in kinds}
         settings = load(given, arguments.pop("config_file"))
         command(settings, **arguments)
 
@@ -81,6 +84,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def load(flags: dict[str, Any], file: Path | None) -> Settings:
     """The settings, or the end of the program with a sentence per wrong one."""
+    for name, nearest in config.unknown_variables(os.environ):
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        typer.echo(f"warning: the environment variable {name} is no setting and is ignored{hint}", err=True)
     try:
         return config.load({name: value for name, value in flags.items() if value not in (None, [])}, file)
     except pydantic.ValidationError as error:

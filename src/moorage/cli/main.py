@@ -6,7 +6,6 @@ from moorage.cli import configuration, credentials, doctor, migrate, serve, tls,
 
 application = typer.Typer(
     name="moorage",
-    help="A container registry that is Amazon ECR to its clients, on your own machines.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -13,7 +13,7 @@ from moorage.wiring import check_schema, migrate
 
 def register(application: typer.Typer) -> None:
     """Add the command."""
-    application.command("migrate")(with_settings(run))
+    application.command("migrate")(with_settings(run, "data_dir", "database"))
 
 
 def run(

@@ -1,5 +1,6 @@
 """``moorage serve``: checks, lock, sockets, preparation, then the supervisor until it is told to stop."""
 
+import contextlib
 import os
 import socket
 import ssl
@@ -19,8 +20,8 @@ from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup, NotMigrate
 from moorage.metadata.postgresql_session import PostgresqlRefused, PostgresqlTooOld
 from moorage.metadata.sqlite import SqliteTooOld
 from moorage.web import listen, log, worker
-from moorage.web.data_lock import DataDirectoryBusy, DataLock
-from moorage.web.listen import Address, ListenError
+from moorage.web.data_lock import DataDirectoryBusy, DataLock, find_holder
+from moorage.web.listen import Address, AddressTaken, ListenError
 from moorage.web.supervisor import Slot, Supervisor
 from moorage.wiring import MASTER_KEY_NEEDED, StartRefused, build_app, prepare
 
@@ -48,8 +49,8 @@ def serve(settings: Settings) -> None:
     """Serve the registry until stopped."""
     log.configure(settings.log_level)
     addresses = check(settings)
+    sockets = open_sockets(addresses, settings.data_dir)
     lock = take_lock(settings)
-    sockets = open_sockets(addresses)
     settings = settings.model_copy(update={"listen": listen.bound_addresses(sockets)})
     credentials = prepare_data(settings)
     supervisor = Supervisor(
@@ -118,10 +119,19 @@ def take_lock(settings: Settings) -> DataLock:
         fail(f"data_dir: {data_dir} cannot be used: {error.strerror}", code=1)
 
 
-def open_sockets(addresses: list[Address]) -> list[socket.socket]:
-    """Bind every address, or end the program saying why not."""
+def open_sockets(addresses: list[Address], data_dir: Path) -> list[socket.socket]:
+    """Bind every address, or end the program saying why not.
+
+    Comes before anything is written, so that a start on a port that is taken leaves nothing behind. It is most
+    often taken by the server that runs on the same data directory already.
+    """
     try:
         return listen.bind(addresses)
+    except AddressTaken as error:
+        with contextlib.suppress(OSError):
+            if (process_id := find_holder(data_dir)) is not None:
+                fail(str(DataDirectoryBusy(data_dir, process_id)), code=1)
+        fail(str(error), code=1)
     except ListenError as error:
         fail(str(error), code=1)
 

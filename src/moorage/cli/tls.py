@@ -24,7 +24,7 @@ def register(application: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(help="Certificates for serving TLS.", no_args_is_help=True)
     group.callback()(_group)
-    group.command("init")(with_settings(init))
+    group.command("init")(with_settings(init, "data_dir", "listen", "account_id", "region", "registry_host"))
     application.add_typer(group, name="tls")
 
 

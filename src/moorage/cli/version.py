@@ -1,6 +1,7 @@
 """``moorage version``."""
 
 import platform
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -10,8 +11,24 @@ import moorage
 
 
 def register(application: typer.Typer) -> None:
-    """Add the command."""
+    """Add the command, and ``--version``, which most programs have."""
     application.command("version")(version)
+    application.callback()(_program)
+
+
+def _show_and_end(is_asked: bool) -> None:
+    if is_asked:
+        version()
+        raise typer.Exit
+
+
+def _program(
+    _is_asked: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_and_end, is_eager=True, help="Show the version and end."),
+    ] = False,
+) -> None:
+    """A container registry that is Amazon ECR to its clients, on your own machines."""
 
 
 def version() -> None:

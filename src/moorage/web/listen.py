@@ -18,6 +18,10 @@ class ListenError(Exception):
     """An address cannot be listened on; the text says what to do."""
 
 
+class AddressTaken(ListenError):
+    """Somebody listens there already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """A host, as a name or an IP address without brackets, and a port; port 0 means any free one."""
@@ -92,7 +96,8 @@ def _bind_one(address: Address, *, is_optional: bool) -> socket.socket | None:
         if is_optional and error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
             _logger.warning("address_unavailable", address=str(address), reason="this machine has no IPv6")
             return None
-        raise ListenError(_explain(address, error)) from error
+        kind_of_error = AddressTaken if error.errno == errno.EADDRINUSE else ListenError
+        raise kind_of_error(_explain(address, error)) from error
 
 
 def _open(family: int, kind: int, protocol: int, where: object) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from moorage.cli import checks
 from moorage.cli.certificates import make_authority, make_server
 from moorage.cli.doctor import describe
 from moorage.config import Settings
+from moorage.web.data_lock import DataLock
 
 MEBIBYTE = 1024 * 1024
 
@@ -122,3 +124,31 @@ def test_others_who_are_told_localhost_are_warned_of(listen: str, registry_host:
     """Localhost is another machine for each of them."""
     settings = Settings(listen=(listen,), registry_host=registry_host)
     assert checks.check_registry_host(settings).status == status
+
+
+def test_an_address_that_is_taken_fails(tmp_path: Path) -> None:
+    """Without a server of ours on the data directory it is somebody else's."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        finding = checks.check_ports(_listening(tmp_path, other.getsockname()[1]))
+    assert finding.status == "fail"
+
+
+def test_an_address_that_is_taken_while_a_server_runs_is_fine(tmp_path: Path) -> None:
+    """Most likely by that server."""
+    lock = DataLock(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        finding = checks.check_ports(_listening(tmp_path, other.getsockname()[1]))
+    lock.close()
+    assert finding.status == "ok"
+
+
+def test_a_running_server_that_does_not_listen_where_asked_is_warned_of(tmp_path: Path) -> None:
+    """Whoever asks expects it there."""
+    lock = DataLock(tmp_path)
+    finding = checks.check_ports(_listening(tmp_path, 0))
+    lock.close()
+    assert finding.status == "warn"
+
+
+def _listening(data_dir: Path, port: int) -> Settings:
+    return Settings(data_dir=data_dir, listen=(f"127.0.0.1:{port}",))

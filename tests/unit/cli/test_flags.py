@@ -143,3 +143,33 @@ def test_a_file_that_is_not_toml_is_named(program: typer.Typer, tmp_path: Path) 
 def test_every_flag_is_a_setting() -> None:
     """A flag that sets nothing would be a lie."""
     assert set(flags._FLAGS) <= set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("MOORAGE_LISTN", "; did you mean MOORAGE_LISTEN?"),
+        ("moorage_data_directory", "; did you mean MOORAGE_DATA_DIR?"),
+        ("MOORAGE_COLOUR_OF_THE_BOAT", ""),
+    ],
+)
+def test_a_mistyped_variable_is_told_of(program: typer.Typer, name: str, hint: str) -> None:
+    """Otherwise the server would run with a default that nobody wanted, and nobody would know."""
+    result = CliRunner().invoke(program, [], env={name: "1"})
+    assert result.exit_code == 0
+    assert f"warning: the environment variable {name} is no setting and is ignored{hint}\n" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["MOORAGE_SERVICE_HOST", "MOORAGE_PORT_5050_TCP_ADDR", "MOORAGE_REGION"])
+def test_variables_of_kubernetes_and_settings_are_not_told_of(program: typer.Typer, name: str) -> None:
+    """A pod beside a service called moorage has the former in its environment."""
+    assert name not in CliRunner().invoke(program, [], env={name: "eu-west-1"}).stderr
+
+
+def test_a_command_may_take_the_flags_of_some_settings_only() -> None:
+    """What a command does not look at would only mislead in its help."""
+    application = typer.Typer()
+    application.command("one")(flags.with_settings(lambda settings: None, "region"))
+    text = CliRunner().invoke(application, ["--help"], env={"COLUMNS": "200"}).output
+    assert "--region" in text
+    assert "--workers" not in text
