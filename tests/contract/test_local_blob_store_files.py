@@ -45,6 +45,7 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.threat(71)
 def test_open_is_refused_when_a_symbolic_link_was_planted(
     store: LocalBlobStore, directory: Path, secret: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_nobody_gets_into_another_account(app: Driver, operation: str) -> None:
     assert all_rows(app.database) == before
 
 
+@pytest.mark.threat(9)
 @pytest.mark.parametrize("operation", INPUTS)
 def test_a_key_that_is_switched_off_opens_nothing(app: Driver, operation: str) -> None:
     """From the moment it is switched off, whatever it is used for."""
@@ -115,6 +116,7 @@ def test_a_key_that_is_switched_off_opens_nothing(app: Driver, operation: str) -
     assert all_rows(app.database) == before
 
 
+@pytest.mark.threat(9)
 @pytest.mark.parametrize("operation", INPUTS)
 def test_an_account_that_is_switched_off_has_no_keys(app: Driver, operation: str) -> None:
     """The account closes all of its keys."""

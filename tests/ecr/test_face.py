@@ -228,6 +228,8 @@ def test_an_empty_body_and_nulls_are_nothing(driver: Driver) -> None:
         assert driver.send(driver.sign("DescribeRepositories", body)).json == {"repositories": []}
 
 
+@pytest.mark.threat(26)
+@pytest.mark.incident(17)
 def test_a_body_over_the_limit(driver: Driver) -> None:
     """Eight mebibytes for all operations but UploadLayerPart, announced or not; it is refused unread."""
     body = b" " * (8 * 1024 * 1024 + 1)
@@ -263,6 +265,7 @@ def test_a_presigned_call_works_for_its_own_method_only(driver: Driver) -> None:
         assert told(driver.send(replace(sent, method=used))) == (400, "IncompleteSignature")
 
 
+@pytest.mark.threat(11)
 def test_a_presigned_call_expires(driver: Driver) -> None:
     """After the seconds it was signed for it is over."""
     sent = driver.presign("DescribeRepositories", expires=60)
@@ -360,6 +363,7 @@ def test_an_unforeseen_failure(driver: Driver) -> None:
     assert (before.status, json.loads(before.body)["__type"]) == (500, "InternalFailure")
 
 
+@pytest.mark.threat(69)
 def test_a_database_that_is_gone(driver: Driver) -> None:
     """Trying again later is right: 503."""
     driver.create("app")

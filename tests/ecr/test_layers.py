@@ -121,6 +121,7 @@ def test_a_part_that_is_not_base64_is_refused(app: Driver) -> None:
     assert add(app, start(app), 0, b"abc", layerPartBlob="a b=").code == "SerializationException"
 
 
+@pytest.mark.threat(37)
 def test_small_parts_are_refused_at_the_end(app: Driver) -> None:
     """ECR: all parts but the last have 5 MiB, told when the upload is completed."""
     upload_id = start(app)
@@ -133,6 +134,7 @@ def test_small_parts_are_refused_at_the_end(app: Driver) -> None:
     }
 
 
+@pytest.mark.threat(37)
 def test_an_upload_without_parts_is_empty(app: Driver) -> None:
     """ECR: the JSON API makes no empty layers."""
     upload_id = start(app)
@@ -179,6 +181,7 @@ def test_a_layer_is_found_under_every_digest_given(app: Driver) -> None:
     assert [one["layerAvailability"] for one in checked["layers"]] == ["AVAILABLE", "AVAILABLE"]
 
 
+@pytest.mark.threat(37)
 def test_a_layer_that_is_there_already_is_told_after_it_was_verified(app: Driver) -> None:
     """A client that pushes again takes this as success."""
     app.upload("app", b"abc")
@@ -191,6 +194,7 @@ def test_a_layer_that_is_there_already_is_told_after_it_was_verified(app: Driver
     }
 
 
+@pytest.mark.threat(37)
 def test_a_finished_upload_is_gone(app: Driver) -> None:
     """An upload id is good for one layer."""
     upload_id = start(app)
@@ -236,6 +240,7 @@ def test_an_upload_id_must_be_a_uuid(app: Driver, upload_id: str) -> None:
     assert complete(app, upload_id, MISSING).code == "InvalidParameterException"
 
 
+@pytest.mark.threat(37)
 def test_the_number_of_parts_is_limited(tmp_path: Path) -> None:
     """The quota is named in the refusal."""
     driver = Driver(tmp_path, quotas={"layer_parts": 1, "layer_bytes": 1000})
@@ -350,6 +355,7 @@ def test_a_download_url_serves_head_and_range(app: Driver) -> None:
     assert get(app, target, Range="bytes=12-").status == 416
 
 
+@pytest.mark.incident(29)
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
 def test_a_download_url_reads_only(app: Driver, method: str) -> None:
     """Other methods are refused."""
@@ -365,6 +371,7 @@ def test_a_download_names_its_request(app: Driver, method: str, end: str) -> Non
     assert len(get(app, url_of(app) + end, method).headers["x-amzn-requestid"]) == 36
 
 
+@pytest.mark.incident(29)
 def test_a_download_url_lives_an_hour(app: Driver) -> None:
     """After that it opens nothing."""
     app.push("app", "one")
@@ -375,6 +382,7 @@ def test_a_download_url_lives_an_hour(app: Driver) -> None:
     assert get(app, target).status == 403
 
 
+@pytest.mark.incident(29)
 def test_a_download_url_cannot_be_bent(app: Driver) -> None:
     """Another digest, another token or none is refused, and nothing is told."""
     app.push("app", "one")

@@ -107,9 +107,9 @@ class Campaign:
         found = self._earlier.get((chunk.number, chunk.count, chunk.is_raw))
         if found is None:
             return False
-        self._tally.requests += sum(found.values())
+        self._tally.requests += sum(found.values()) - found.get("slow once", 0)
         self._tally.statuses.update(found)
-        self._raw += sum(found.values()) if chunk.is_raw else 0
+        self._raw += sum(found.values()) - found.get("slow once", 0) if chunk.is_raw else 0
         return True
 
     def _report(self) -> None:

@@ -112,6 +112,7 @@ def test_a_client_that_has_it_already_gets_304(pushed: Registry) -> None:
     assert (reply.status, reply.body) == (304, b"")
 
 
+@pytest.mark.incident(7)
 def test_a_blob_goes_from_its_repository_alone(pushed: Registry) -> None:
     """C35, C36, threat 7: gone at once, and a read in another repository does not bring it back."""
     pushed.create("team/other")
@@ -147,6 +148,7 @@ def damaged(pushed: Registry) -> Registry:
     return pushed
 
 
+@pytest.mark.threat(72)
 def test_damage_is_told_and_never_served(damaged: Registry) -> None:
     """Threat 72: not a byte of it."""
     reply = damaged.send("GET", PATH)

@@ -39,6 +39,7 @@ def test_base_answers_whoever_is_known(registry: Registry) -> None:
 # --- Credentials ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.threat(13)
 @every_route
 def test_every_route_asks_for_credentials(registry: Registry, route: Route) -> None:
     """C2, threat 13: ECR's challenge to the letter, before anything is read."""
@@ -75,6 +76,7 @@ def test_every_route_knows_a_missing_repository(registry: Registry, route: Route
         assert registry.send(route.method, target, Body([b"x"])).outcome == (404, "NAME_UNKNOWN")
 
 
+@pytest.mark.threat(13)
 @every_route
 def test_every_route_refuses_an_expired_token(registry: Registry, route: Route) -> None:
     """ECR: 403 with its own sentence, so that users know to log in again."""
@@ -85,6 +87,7 @@ def test_every_route_refuses_an_expired_token(registry: Registry, route: Route) 
         assert reply.error[2] == "Your authorization token has expired. Reauthenticate and try again."
 
 
+@pytest.mark.threat(15)
 @every_route
 def test_every_route_refuses_the_token_of_a_deleted_key(registry: Registry, route: Route) -> None:
     """Threats 8 and 15: the key's state is read at each use."""
@@ -103,6 +106,7 @@ def test_garbage_is_not_a_token(registry: Registry, authorization: str) -> None:
     assert (reply.status, reply.body) == (401, b"Not Authorized\n")
 
 
+@pytest.mark.threat(14)
 def test_another_user_name_is_refused(registry: Registry) -> None:
     """Threat 14: the user is AWS, whoever it is."""
     encoded = registry.authorization().removeprefix("Basic ")
@@ -127,6 +131,7 @@ def test_the_host_chooses_the_registry_and_authorizes_nothing(registry: Registry
     assert registry.send("GET", "/v2/_catalog", account=ACCOUNT, host=host).status == 403
 
 
+@pytest.mark.threat(66)
 def test_locations_do_not_repeat_the_host(registry: Registry) -> None:
     """Threat 66: relative, so that any name and proxy works."""
     reply = registry.send("POST", "/v2/team/app/blobs/uploads/", host="evil.example")
@@ -187,6 +192,7 @@ def test_paths_are_read_from_the_right(path: str, place: tuple[str, str | None, 
     assert read_path(path) == place
 
 
+@pytest.mark.incident(19)
 @pytest.mark.parametrize(
     "path",
     [

@@ -49,6 +49,8 @@ def test_pages_of_tags_lead_to_each_other(tagged: Registry) -> None:
     assert "link" not in second.headers
 
 
+@pytest.mark.threat(24)
+@pytest.mark.incident(17)
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -114,6 +116,7 @@ def test_the_catalog_lists_the_repositories_of_the_registry(registry: Registry) 
     assert (second.json, "link" in second.headers) == ({"repositories": ["z9"]}, False)
 
 
+@pytest.mark.threat(24)
 def test_an_empty_page_of_the_catalog(registry: Registry) -> None:
     """n=0: no entries, no Link."""
     reply = registry.send("GET", "/v2/_catalog?n=0")

@@ -200,6 +200,7 @@ def test_missing_children_are_told_by_name(registry: Registry) -> None:
     assert message.startswith(f"Images with digests '[{DIGEST}]' required for pushing image")
 
 
+@pytest.mark.threat(50, 54)
 @pytest.mark.parametrize(
     "content",
     [
@@ -243,6 +244,7 @@ def test_a_manifest_that_is_wrong_is_refused(pushed: Registry, content: bytes, m
     assert pushed.send("HEAD", "/v2/team/app/manifests/v1").headers["docker-content-digest"] == DIGEST
 
 
+@pytest.mark.threat(47)
 def test_a_layer_of_another_repository_counts_as_missing(registry: Registry) -> None:
     """Threat 47: whoever holds it, here it is not."""
     registry.create("team/other")
@@ -262,6 +264,7 @@ def test_tag_parameters_tag_a_push_by_digest(registry: Registry) -> None:
     assert registry.send("GET", "/v2/team/app/tags/list").json["tags"] == sorted(names)
 
 
+@pytest.mark.threat(51)
 @pytest.mark.parametrize(
     ("reference", "query", "outcome"),
     [

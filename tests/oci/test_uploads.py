@@ -71,6 +71,7 @@ def test_the_last_chunk_may_come_with_the_closing_put(registry: Registry) -> Non
     assert registry.send("GET", reply.headers["location"]).body == BLOB
 
 
+@pytest.mark.threat(29)
 @pytest.mark.parametrize("first", [0, 500, 1500])
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 def test_out_of_order_is_416_and_the_upload_lives(registry: Registry, method: str, first: int) -> None:
@@ -108,6 +109,7 @@ def test_a_stream_without_length_is_appended(registry: Registry) -> None:
     assert finish(registry, location, BLOB).status == 201
 
 
+@pytest.mark.threat(33)
 def test_a_wrong_digest_ends_the_upload(registry: Registry) -> None:
     """C17, threat 33: 400, no blob, no upload."""
     location = registry.start_upload("team/app")
@@ -171,6 +173,7 @@ def test_an_algorithm_that_is_not_known_is_refused_at_once(
     assert reply.error_code == ("" if status == 202 else "DIGEST_INVALID")
 
 
+@pytest.mark.threat(34)
 def test_cancel_ends_the_upload(registry: Registry) -> None:
     """C19: 204, and the upload is unknown from then on."""
     location = registry.start_upload("team/app")
@@ -179,6 +182,7 @@ def test_cancel_ends_the_upload(registry: Registry) -> None:
         assert registry.send(method, location).outcome == (404, "BLOB_UPLOAD_UNKNOWN")
 
 
+@pytest.mark.threat(34)
 def test_close_after_close_is_unknown(registry: Registry) -> None:
     """Threat 34: a finished upload is gone."""
     location = registry.start_upload("team/app")
@@ -236,6 +240,7 @@ def test_a_content_range_that_is_wrong_is_refused_unread(registry: Registry, con
     assert held(registry, location) == "0-0"
 
 
+@pytest.mark.threat(30)
 @pytest.mark.parametrize("pieces", [[b"01234"], [b"0123456789", b"0"]])
 def test_a_chunk_of_another_length_than_announced_counts_nothing(
     registry: Registry, pieces: list[bytes]
@@ -248,6 +253,7 @@ def test_a_chunk_of_another_length_than_announced_counts_nothing(
     assert held(registry, location) == "0-0"
 
 
+@pytest.mark.threat(31)
 def test_a_client_that_dies_resumes_from_what_came(registry: Registry) -> None:
     """Threat 31: what arrived is kept and told."""
     location = registry.start_upload("team/app")
@@ -258,6 +264,7 @@ def test_a_client_that_dies_resumes_from_what_came(registry: Registry) -> None:
     assert finish(registry, location, BLOB).status == 201
 
 
+@pytest.mark.threat(32)
 def test_a_layer_over_the_limit_is_refused_unread(registry: Registry) -> None:
     """Threat 32: ten terabytes announced are 413 at once."""
     location = registry.start_upload("team/app")
@@ -267,6 +274,7 @@ def test_a_layer_over_the_limit_is_refused_unread(registry: Registry) -> None:
     assert not body.was_read
 
 
+@pytest.mark.threat(35)
 def test_two_writers_of_one_upload_do_not_mix(registry: Registry) -> None:
     """Threat 35: one wins, the other is told 416; the bytes are those of the winner."""
     location = registry.start_upload("team/app")
@@ -285,6 +293,8 @@ def test_two_writers_of_one_upload_do_not_mix(registry: Registry) -> None:
     assert finish(registry, location, winner).status == 201
 
 
+@pytest.mark.threat(36)
+@pytest.mark.incident(3)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PATCH", "PUT", "DELETE"])
 def test_an_upload_of_another_repository_is_unknown(registry: Registry, method: str) -> None:
     """Threat 36: an id opens nothing but the upload of its own repository."""
@@ -295,6 +305,7 @@ def test_an_upload_of_another_repository_is_unknown(registry: Registry, method: 
     assert held(registry, f"/v2/team/app/blobs/uploads/{upload_id}") == "0-0"
 
 
+@pytest.mark.threat(38)
 def test_too_many_open_uploads_are_refused_by_name(quota_of_one: Registry) -> None:
     """Threat 38: the quota is named, and the answer is not one that clients repeat."""
     quota_of_one.start_upload("team/app")
@@ -331,6 +342,7 @@ def test_a_missing_repository_is_told_before_the_body_is_read(
     assert not body.was_read
 
 
+@pytest.mark.threat(40)
 def test_a_content_encoding_is_never_undone(registry: Registry) -> None:
     """Threat 40: what was sent is what is stored."""
     squeezed = gzip.compress(BLOB)

@@ -128,6 +128,8 @@ SMUGGLING = {
 }
 
 
+@pytest.mark.threat(65)
+@pytest.mark.incident(25)
 @pytest.mark.parametrize("name", SMUGGLING)
 def test_a_malformed_request_is_refused_and_the_connection_ended(port: int, name: str) -> None:
     """Each ambiguous or malformed framing gets one refusal, no second answer, and never reaches the application."""
@@ -149,6 +151,8 @@ BAD_CHUNKS = {
 }
 
 
+@pytest.mark.threat(65)
+@pytest.mark.incident(25)
 @pytest.mark.parametrize("name", BAD_CHUNKS)
 def test_a_bad_chunk_is_refused_and_ends_the_body(port: int, name: str) -> None:
     """A chunk that llhttp refuses gets 400, and the application learns that the body is incomplete."""
@@ -158,6 +162,8 @@ def test_a_bad_chunk_is_refused_and_ends_the_body(port: int, name: str) -> None:
     assert eventually(lambda: tiny_app.SEEN[-1:] == ["incomplete"])
 
 
+@pytest.mark.threat(65)
+@pytest.mark.incident(25)
 def test_a_trailer_never_shows_as_a_header(port: int) -> None:
     """What follows the last chunk cannot add an Authorization after the fact."""
     request = b"POST /headers HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -166,6 +172,8 @@ def test_a_trailer_never_shows_as_a_header(port: int) -> None:
     assert b"uthorization" not in answer
 
 
+@pytest.mark.threat(65)
+@pytest.mark.incident(17)
 @pytest.mark.parametrize("size", [17 * 1024, 100 * 1024])
 def test_a_header_above_16_kib_is_refused(port: int, size: int) -> None:
     """One long header gets 431, however it arrives."""
@@ -179,6 +187,7 @@ def test_an_endless_header_is_refused_before_it_ends(port: int) -> None:
     assert status(answer) == 431
 
 
+@pytest.mark.threat(65)
 def test_too_many_headers_are_refused(port: int) -> None:
     """More than a hundred headers get 431, short as they may be."""
     answer = talk(port, GET + b"".join(b"a: b\r\n" for _ in range(100)) + b"\r\n")
@@ -202,6 +211,7 @@ def test_a_header_that_stalls_is_refused(port: int) -> None:
     assert status(talk(port, GET)) == 408
 
 
+@pytest.mark.threat(39)
 def test_a_header_that_trickles_is_refused(port: int) -> None:
     """A byte now and then does not stretch the header time."""
     begun = time.monotonic()
@@ -217,6 +227,7 @@ def test_a_header_that_trickles_is_refused(port: int) -> None:
     assert time.monotonic() - begun < 3
 
 
+@pytest.mark.threat(39)
 def test_a_body_that_trickles_is_cut(port: int) -> None:
     """A sender below the least rate gets 408, and the application learns that the body is incomplete."""
     with connect(port) as client:

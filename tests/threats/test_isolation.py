@@ -29,6 +29,7 @@ def manifest_over(digest: str, size: int) -> bytes:
     ).encode()
 
 
+@pytest.mark.threat(8)
 def test_8_two_authorizations_are_none(owner: Attacker) -> None:
     """A proxy may have judged by the other one."""
     good = ("authorization", owner.token())
@@ -46,6 +47,7 @@ def test_16_the_host_opens_no_other_account(owner: Attacker, stranger: Attacker,
     assert answers[0].replace(b"team/app", b"team/gone") == answers[1]
 
 
+@pytest.mark.threat(47)
 @pytest.mark.parametrize("query", ["mount={}", "mount={}&from=team/app", "mount={}&from=team/other"])
 def test_27_a_mount_tells_nothing_of_other_accounts(stranger: Attacker, secret: str, query: str) -> None:
     """A blob that another account has is mounted like one that nobody has: not at all."""
@@ -55,6 +57,7 @@ def test_27_a_mount_tells_nothing_of_other_accounts(stranger: Attacker, secret: 
     assert stranger.registry("HEAD", f"/v2/team/app/blobs/{secret}").status == 404
 
 
+@pytest.mark.threat(47)
 def test_47_a_manifest_reaches_no_blob_of_others(stranger: Attacker, secret: str) -> None:
     """To name a digest is not to have it."""
     answer = stranger.registry(
@@ -63,6 +66,8 @@ def test_47_a_manifest_reaches_no_blob_of_others(stranger: Attacker, secret: str
     assert answer.told == (404, "MANIFEST_BLOB_UNKNOWN")
 
 
+@pytest.mark.threat(36)
+@pytest.mark.incident(3)
 def test_36_an_upload_is_known_to_its_repository_alone(
     owner: Attacker, stranger: Attacker, secret: str
 ) -> None:
@@ -86,6 +91,7 @@ def test_36_an_upload_is_known_to_its_repository_alone(
     assert (kept.status, kept.headers["range"]) == (204, "0-0")
 
 
+@pytest.mark.threat(25)
 def test_25_a_page_token_is_for_one_list_of_one_account(owner: Attacker, stranger: Attacker) -> None:
     """Nobody else's list continues with it, no other list, and it is no password."""
     for attacker in (owner, stranger):
@@ -99,6 +105,8 @@ def test_25_a_page_token_is_for_one_list_of_one_account(owner: Attacker, strange
     assert owner.call("DescribeRepositories", nextToken=token).status == 200
 
 
+@pytest.mark.threat(9, 15)
+@pytest.mark.incident(29)
 @pytest.mark.parametrize("end", ["is_active = 0", None])
 def test_15_and_29_what_a_key_was_given_ends_with_it(served: Served, end: str | None) -> None:
     """A download URL and a registry token are worth nothing once the key is switched off or gone."""

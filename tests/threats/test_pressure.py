@@ -31,6 +31,7 @@ def slow_senders(attacker: Attacker, count: int, *headers: str) -> Iterator[list
         yield opened
 
 
+@pytest.mark.threat(39)
 def test_39_slow_senders_without_a_key_hold_nobody_up(owner: Attacker) -> None:
     """Room for large bodies is not given to those who cannot turn out to be anybody; they hear so at once."""
     with slow_senders(owner, 16, f"authorization: {STOLEN.format('AKIAUNKNOWNUNKNOWNUN')}") as opened:
@@ -40,6 +41,7 @@ def test_39_slow_senders_without_a_key_hold_nobody_up(owner: Attacker) -> None:
         assert [read_answer(each).status for each in opened] == [400] * 16
 
 
+@pytest.mark.threat(65)
 def test_65_thousands_of_pipelined_requests_are_cut(owner: Attacker) -> None:
     """Who does not wait for answers is not served without end."""
     request = f"GET /livez HTTP/1.1\r\nhost: {owner.name}\r\n\r\n".encode()
@@ -47,6 +49,7 @@ def test_65_thousands_of_pipelined_requests_are_cut(owner: Attacker) -> None:
         connection.sendall(request * 200_000)
 
 
+@pytest.mark.threat(26)
 def test_26_a_body_of_tiny_values_is_refused(owner: Attacker) -> None:
     """Eight megabytes of empty lists would be hundreds in memory."""
     body = b'{"repositoryNames":[' + b"[]," * 2_000_000 + b"0]}"
@@ -54,6 +57,7 @@ def test_26_a_body_of_tiny_values_is_refused(owner: Attacker) -> None:
     assert answer.told == (400, "SerializationException")
 
 
+@pytest.mark.threat(71)
 def test_71_a_planted_link_is_not_followed(owner: Attacker, tmp_path: Path) -> None:
     """Whoever can write to the blobs cannot have the server read other files; a push puts the layer back."""
     owner.call("CreateRepository", repositoryName="planted")
@@ -75,6 +79,8 @@ def test_71_a_planted_link_is_not_followed(owner: Attacker, tmp_path: Path) -> N
     assert outside.read_bytes() == content.upper()
 
 
+@pytest.mark.threat(67)
+@pytest.mark.incident(31)
 @pytest.mark.parametrize(
     "header", [("x-real-ip", "198.51.100.1"), ("x-forwarded-proto", "https"), ("host", "registry.example.com")]
 )
@@ -84,6 +90,7 @@ def test_row_31_a_proxy_does_not_open_the_metrics(owner: Attacker, header: tuple
     assert owner.send("GET", "/metrics", [header]).status == 403
 
 
+@pytest.mark.incident(12, 23)
 def test_row_23_a_log_line_stays_one_line_of_text_without_secrets(owner: Attacker) -> None:
     """Neither paths nor agents write controls into the log, and no token, key or signature gets there."""
     token = owner.token()

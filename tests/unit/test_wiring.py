@@ -36,6 +36,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data")
 
 
+@pytest.mark.incident(12)
 def test_the_first_start_makes_a_key_and_later_ones_keep_it(settings: Settings) -> None:
     """The file names a key that opens the default account."""
     made = key_in(wiring.prepare(settings))

@@ -324,6 +324,7 @@ class TestTime:
             sent.check(NOW + 16 * MINUTE)
 
 
+@pytest.mark.incident(28)
 def test_unknown_key_is_refused_after_the_same_work() -> None:
     """The stand-in for an unknown key refuses whatever is signed."""
     sent = sign()

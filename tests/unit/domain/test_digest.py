@@ -19,6 +19,8 @@ def test_digest_survives_being_written_and_read(data: bytes, algorithm: str) -> 
     assert str(digest) == f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
+@pytest.mark.threat(23)
+@pytest.mark.incident(26)
 @pytest.mark.parametrize(
     "text",
     [

@@ -222,6 +222,7 @@ def test_manifest_takes_very_many_long_annotations() -> None:
     assert _parse(_image(annotations=annotations)).annotations == annotations
 
 
+@pytest.mark.threat(49)
 @pytest.mark.parametrize(("member", "limit"), [("layers", MAX_LAYERS), ("manifests", MAX_MANIFESTS)])
 def test_manifest_is_refused_when_it_lists_too_much(member: str, limit: int) -> None:
     """The number of entries is bounded, whatever they are."""

@@ -106,6 +106,7 @@ class _CountingText(str):
             yield character
 
 
+@pytest.mark.incident(24)
 @pytest.mark.parametrize(
     "pattern", ["*a" * 1000 + "*b*", "*" * 100_000 + "b*", "*ab*" * 1000 + "b", "a*" * 50_000]
 )
@@ -116,6 +117,7 @@ def test_matches_looks_at_each_character_once_when_the_pattern_is_hostile(patter
     assert text.searched <= len(text)
 
 
+@pytest.mark.incident(24)
 @pytest.mark.parametrize("pattern", ["*?a" * 300 + "*b", "?" * 2000 + "*b", "*?" * 300])
 def test_question_marks_take_one_step_per_character_when_the_pattern_is_hostile(pattern: str) -> None:
     """With question marks, too, each character of 100,000 is handed out once at most."""

@@ -120,6 +120,7 @@ def test_a_layer_that_an_image_needs_stays(shelf: Shelf) -> None:
     remove(shelf)
 
 
+@pytest.mark.incident(7)
 def test_a_deleted_layer_does_not_come_back_by_another_repository(both: Shelf) -> None:
     """Reading it elsewhere warms nothing here."""
     assert mount(both, APP)

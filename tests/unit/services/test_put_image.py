@@ -377,6 +377,7 @@ def test_tags_beyond_the_quota_are_refused(small: Shelf) -> None:
 # --- Schema 1 ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.threat(53)
 def test_a_schema1_manifest_is_stored_as_sent(shelf: Shelf) -> None:
     """Its layers say no sizes; the image has those of the stored blobs."""
     image = shelf.push(schema1(), "old")

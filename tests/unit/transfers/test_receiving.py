@@ -336,6 +336,7 @@ def test_an_announced_length_too_large_is_refused_before_the_body_is_read(small:
     assert asyncio.run(first_piece(untouched)) == CONTENT
 
 
+@pytest.mark.threat(68)
 def test_pushes_are_refused_while_the_disk_is_nearly_full(database: Database, caller: Caller) -> None:
     """Before a byte of the body is read."""
     client = Client(Harbour(database, Settings(disk_reserve_bytes=1 << 50)), caller)

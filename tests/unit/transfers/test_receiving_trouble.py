@@ -25,6 +25,7 @@ from tests.support.pusher import CONTENT, DIGEST, Client
 # --- A store that fails --------------------------------------------------------------------------------------
 
 
+@pytest.mark.threat(68)
 @pytest.mark.parametrize("call", ["create_segment", "write", "close"])
 def test_a_chunk_that_cannot_be_stored_counts_nothing(client: Client, call: str) -> None:
     """``Unavailable``, and the upload stands where it stood."""

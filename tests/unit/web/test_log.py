@@ -99,6 +99,7 @@ def test_an_exception_is_written_with_its_traceback(lines: Lines) -> None:
     assert "ValueError: invalid literal" in lines.read()[0]["exception"]
 
 
+@pytest.mark.incident(12, 23)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -171,6 +172,7 @@ def test_a_reader_that_is_gone_loses_lines_and_nothing_else() -> None:
     os.close(descriptor)
 
 
+@pytest.mark.incident(23)
 @pytest.mark.parametrize(
     "sent", ["\x9b2J", "\u2028{}", "\u202egnp.exe", "\x7f", "\x85", "\ue000", "\U000e0001"]
 )

@@ -108,6 +108,7 @@ def test_this_machine_reads_the_page_without_a_token(source_ip: str) -> None:
     assert b"ecr_http_requests" in response.body
 
 
+@pytest.mark.incident(31)
 @pytest.mark.parametrize(
     ("source_ip", "token", "headers", "status"),
     [
