@@ -1,7 +1,6 @@
 """An attacker's client: bytes on a socket, signed by hand where they are signed, so that anything can be wrong."""
 
 import hashlib
-import hmac
 import json
 import socket
 import subprocess
@@ -11,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.serving import REGION, Credentials, Served
+from tests.serving import Credentials, Served
+from tests.support import signing
+from tests.support.signing import Scope
 
 PATIENCE = 10.0
 PREFIX = "AmazonEC2ContainerRegistry_V20150921"
@@ -83,17 +84,8 @@ class Attacker:
             "x-amz-target": f"{PREFIX}.{operation}",
         }
         headers |= {name.replace("_", "-"): value for name, value in values.items()}
-        lines = "".join(f"{name}:{headers[name]}\n" for name in signed)
-        request = f"POST\n/\n\n{lines}\n{';'.join(signed)}\n{hashlib.sha256(body).hexdigest()}"
-        scope = f"{now[:8]}/{REGION}/ecr/aws4_request"
-        text = f"AWS4-HMAC-SHA256\n{headers['x-amz-date']}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        key = f"AWS4{self.key.secret_access_key}".encode()
-        for part in scope.split("/"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        authorization = (
-            f"AWS4-HMAC-SHA256 Credential={self.key.access_key_id}/{scope}, SignedHeaders={';'.join(signed)}, "
-            f"Signature={hmac.digest(key, text.encode(), 'sha256').hex()}"
-        )
+        scope = Scope(self.key.access_key_id, self.key.secret_access_key, headers["x-amz-date"])
+        authorization = signing.header_value(scope, list(headers.items()), signed, body)
         return [*headers.items(), ("authorization", authorization)]
 
     def call(self, operation: str, **given: Any) -> Answer:
