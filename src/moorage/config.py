@@ -114,6 +114,16 @@ class Settings(BaseSettings):
         24, description="Hours after which an unfinished upload that received nothing is removed."
     )
     drain_seconds: Count = Field(60, description="Seconds that a stopping server gives running requests.")
+    requests_per_worker: Count = Field(
+        256,
+        description="Requests that a web worker works on at once, without those that wait for their clients; what is "
+        "beyond is told to come back in a second (429, ThrottlingException). 0: no bound.",
+    )
+    connections_per_worker: Count = Field(
+        4096,
+        description="Connections to a web worker; requests on those beyond are told to come back in a second. Lowered "
+        "where the system grants too few open files (3 a connection). 0: as many as those are good for.",
+    )
     disk_reserve_bytes: Count = Field(
         1024 * MEBIBYTE, description="Free bytes below which pushes are refused; pulls and deletes go on."
     )

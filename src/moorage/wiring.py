@@ -36,6 +36,7 @@ from moorage.transfers.room import Room
 from moorage.transfers.threads import BlobThreads
 from moorage.transfers.uploads import Uploads
 from moorage.web.access_log import AccessLog
+from moorage.web.admission import Load
 from moorage.web.asgi import Application, Route
 from moorage.web.authenticate import AuthenticationCounter, Authenticator
 from moorage.web.context import Context
@@ -328,18 +329,27 @@ def build_app(settings: Settings) -> Application:
 
     json_api, distribution = JsonApi(context), DistributionApi(context)
     health = Health({"database": context.database.probe, "disk": parts.probe_disk})
-    fallback = Route("/", json_api.handle, "json", on_error=json_api.on_error)
+    fallback = Route("/", json_api.handle, "json", on_error=json_api.on_error, refuse=json_api.refuse)
     routes = [
         fallback,
-        Route("/v2", distribution.handle, "v2", has_subtree=True, face="v2", on_error=distribution.on_error),
-        Route("/livez", health.live, "ops"),
-        Route("/readyz", health.ready, "ops"),
-        Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops"),
+        Route(
+            "/v2",
+            distribution.handle,
+            "v2",
+            has_subtree=True,
+            face="v2",
+            on_error=distribution.on_error,
+            refuse=distribution.refuse,
+        ),
+        Route("/livez", health.live, "ops", is_vital=True),
+        Route("/readyz", health.ready, "ops", is_vital=True),
+        Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops", is_vital=True),
     ]
     return Application(
         routes,
         fallback=fallback,
         observers=[metrics, AccessLog(settings.log_level)],
+        load=Load(settings.requests_per_worker),
         startup=[start],
         shutdown=[parts.close],
         on_drain=[health.drain],

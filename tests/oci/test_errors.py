@@ -218,6 +218,7 @@ ANSWERS = {
         ),
     ),
     "TooManyTagParameters": (414, "TAG_INVALID", "One push takes at most 9 tag parameters"),
+    "TooManyRequests": (429, "TOOMANYREQUESTS", "Rate exceeded"),
     "Unavailable": (
         503,
         "UNAVAILABLE",

@@ -102,8 +102,8 @@ def build_app(settings: Settings) -> Application:
     health = Health({})
     metrics = Metrics()
     routes = [
-        Route("/livez", health.live, "ops"),
-        Route("/readyz", health.ready, "ops"),
+        Route("/livez", health.live, "ops", is_vital=True),
+        Route("/readyz", health.ready, "ops", is_vital=True),
         Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops"),
     ]
     return Application(

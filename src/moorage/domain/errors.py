@@ -10,7 +10,8 @@ into a code, a status and a text. A class's docstring is its meaning in one sent
     ├── NotFound                what it names does not exist
     ├── Conflict                the state of the registry forbids it
     ├── ContentError            the bytes that were sent are not acceptable
-    └── Unavailable             the server cannot serve it now
+    ├── Unavailable             the server cannot serve it now
+    └── TooManyRequests         the server has too much to do
 """
 
 from typing import ClassVar
@@ -415,3 +416,7 @@ class Unavailable(RegistryError):
     """The server cannot serve this now; trying again later is right."""
 
     fields = ("what",)
+
+
+class TooManyRequests(RegistryError):
+    """The server has as much to do as it takes on; nothing was begun, and trying again in a moment is right."""

@@ -40,6 +40,9 @@ class Row:
     members: Callable[[Facts], Mapping[str, object]] | None = None
 
 
+#: SDKs slow down and try again.
+THROTTLING: Final = "ThrottlingException"
+
 _IN_REGISTRY: Final = "in the repository with name '{repository_name}' in registry with id '{registry_id}'"
 
 
@@ -206,6 +209,7 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
     errors.BlobDamaged: _said(errors.BlobDamaged, "LayerInaccessibleException"),
     # The server.
     errors.Unavailable: _said(errors.Unavailable, "ServiceUnavailable", status=503),
+    errors.TooManyRequests: _said(errors.TooManyRequests, THROTTLING),
 }
 
 #: Errors that never become the answer of a JSON call, and why.

@@ -79,6 +79,14 @@ class JsonApi:
         response.operation = name
         return response
 
+    def refuse(self, request: Request, error: RegistryError) -> Response:
+        """The answer when the server does not take the request on, or gave it up."""
+        if request.path == "/" and sts.speaks_xml(request):
+            return sts.refuse_error(error, request)
+        response = wire.error_response(describe(error, is_query=_is_query(request)), request.facts.request_id)
+        response.operation = _operation_name(request)
+        return response
+
     async def _answer(self, request: Request, limit: int) -> Response:
         request_id = request.facts.request_id
         try:

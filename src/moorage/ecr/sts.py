@@ -13,11 +13,11 @@ from moorage.auth import sigv4
 from moorage.domain import errors
 from moorage.domain.caller import Caller
 from moorage.domain.errors import RegistryError
+from moorage.ecr import wire
 from moorage.ecr.contract import API_VERSION
 from moorage.ecr.errors import ErrorAnswer, describe
 from moorage.web.context import Context
 from moorage.web.http import MAX_QUERY_PARAMETERS, Request, Response, find_parameter
-from moorage.web.messages import RETRY_AFTER
 
 VERSION: Final = "2011-06-15"
 SERVICE: Final = "sts"
@@ -83,7 +83,7 @@ async def answer_sts(context: Context, request: Request) -> Response:
         caller = await _authenticate(context, request)
         response = _xml(200, _identity(caller, request_id), request_id)
     except RegistryError as error:
-        return refuse(_describe(error), request_id)
+        return refuse_error(error, request)
     response.operation = _GET_CALLER_IDENTITY
     return response
 
@@ -158,9 +158,13 @@ def refuse(answer: ErrorAnswer, request_id: str) -> Response:
         request_id,
     )
     response.error_code = answer.code
-    if answer.status == 503:
-        response.headers.append(RETRY_AFTER)
+    response.headers += wire.retry_headers(answer)
     return response
+
+
+def refuse_error(error: RegistryError, request: Request) -> Response:
+    """The answer to a refusal, in STS's words."""
+    return refuse(_describe(error), request.facts.request_id)
 
 
 def _printable(text: str) -> str:

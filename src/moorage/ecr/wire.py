@@ -10,9 +10,9 @@ import msgspec
 
 from moorage.domain.errors import MalformedRequest
 from moorage.domain.names import plain_text
-from moorage.ecr.errors import ErrorAnswer
+from moorage.ecr.errors import THROTTLING, ErrorAnswer
 from moorage.web.http import Response
-from moorage.web.messages import RETRY_AFTER
+from moorage.web.messages import RETRY_AFTER, RETRY_SOON
 
 CONTENT_TYPE: Final = b"application/x-amz-json-1.1"
 
@@ -136,9 +136,15 @@ def error_response(answer: ErrorAnswer, request_id: str) -> Response:
     body = dump_json({"__type": answer.code, "message": answer.message, **answer.members})
     response = _response(answer.status, body, request_id)
     response.error_code = answer.code
-    if answer.status == 503:
-        response.headers.append(RETRY_AFTER)
+    response.headers += retry_headers(answer)
     return response
+
+
+def retry_headers(answer: ErrorAnswer) -> list[tuple[bytes, bytes]]:
+    """What tells a client when to try again, where that is right."""
+    if answer.status == 503:
+        return [RETRY_AFTER]
+    return [RETRY_SOON] if answer.code == THROTTLING else []
 
 
 def _response(status: int, body: bytes, request_id: str) -> Response:

@@ -13,7 +13,7 @@ import msgspec
 from moorage.domain import errors
 from moorage.domain.errors import RegistryError
 from moorage.web.http import Request, Response
-from moorage.web.messages import RETRY_AFTER, SENTENCES, invalid, render
+from moorage.web.messages import RETRY_AFTER, RETRY_SOON, SENTENCES, invalid, render
 
 Facts = Mapping[str, object]
 Headers = list[tuple[bytes, bytes]]
@@ -53,6 +53,10 @@ def _upload_headers(facts: Facts) -> Headers:
 
 def _retry_headers(_facts: Facts) -> Headers:
     return [RETRY_AFTER]
+
+
+def _retry_soon(_facts: Facts) -> Headers:
+    return [RETRY_SOON]
 
 
 TABLE: Final[Mapping[type[RegistryError], Row]] = {
@@ -121,6 +125,8 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
     errors.BlobDamaged: _said(errors.BlobDamaged, "BLOB_UNKNOWN", 404),
     # The server.
     errors.Unavailable: _said(errors.Unavailable, "UNAVAILABLE", 503, _retry_headers),
+    # ECR: 429 also where the server as a whole is meant. Some clients try again on that alone.
+    errors.TooManyRequests: _said(errors.TooManyRequests, "TOOMANYREQUESTS", 429, _retry_soon),
 }
 
 #: Errors that never become the answer of a call here, and why.

@@ -42,6 +42,10 @@ class DistributionApi:
                 response.headers.append((b"allow", allowed_methods(place.shape).encode()))
         return _finish(response, request, operation)
 
+    def refuse(self, request: Request, error: RegistryError) -> Response:
+        """The answer when the server does not take the request on, or gave it up."""
+        return _finish(errors.answer(error, request), request, "")
+
     def on_error(self, request: Request) -> Response:
         """The answer when something went wrong that nobody foresaw."""
         return _finish(errors.unforeseen(request.facts.request_id), request, "")

@@ -14,8 +14,11 @@ from typing import Protocol
 import structlog
 
 from moorage.domain.caller import Face, RequestFacts
+from moorage.domain.errors import RegistryError, TooManyRequests, Unavailable
 from moorage.web import log
-from moorage.web.http import Handler, Receive, Request, Response, Scope, Send
+from moorage.web.admission import Load
+from moorage.web.http import CROWD, Handler, Receive, Request, Response, Scope, Send
+from moorage.web.messages import RETRY_AFTER
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -30,6 +33,13 @@ _logger = structlog.get_logger()
 def plain_error(_request: Request) -> Response:
     """The answer to an unforeseen error outside the two faces."""
     return plain(500, "internal error\n")
+
+
+def plain_refusal(_request: Request, _error: RegistryError) -> Response:
+    """The answer to what the server does not take on, outside the two faces."""
+    response = plain(503, "not now\n")
+    response.headers.append(RETRY_AFTER)
+    return response
 
 
 def plain(status: int, text: str) -> Response:
@@ -47,7 +57,8 @@ def plain(status: int, text: str) -> Response:
 class Route:
     """A path, with everything below it when ``has_subtree``, and who answers there.
 
-    ``api`` is the label in metrics and access log; ``face`` is what ``authorize`` may judge by.
+    ``api`` is the label in metrics and access log; ``face`` is what ``authorize`` may judge by. What ``is_vital`` is
+    answered whatever else there is to do; of the rest ``refuse`` turns away what is too much.
     """
 
     path: str
@@ -56,6 +67,8 @@ class Route:
     has_subtree: bool = False
     face: Face = "json"
     on_error: Callable[[Request], Response] = plain_error
+    refuse: Callable[[Request, RegistryError], Response] = plain_refusal
+    is_vital: bool = False
 
 
 @dataclass(slots=True)
@@ -73,6 +86,8 @@ class Exchange:
     bytes_sent: int = 0
     seconds: float = 0.0
     is_complete: bool = False
+    #: What was full when the request was turned away; empty when it was taken on.
+    turned_away: str = ""
 
 
 class Observer(Protocol):
@@ -100,6 +115,7 @@ class Application:
         startup: Sequence[Hook] = (),
         shutdown: Sequence[Hook] = (),
         on_drain: Sequence[Callable[[], None]] = (),
+        load: Load | None = None,
     ) -> None:
         self._exact = {route.path: route for route in routes}
         self._subtrees = [(route.path.rstrip("/") + "/", route) for route in routes if route.has_subtree]
@@ -108,6 +124,7 @@ class Application:
         self._startup = tuple(startup)
         self._shutdown = tuple(reversed(shutdown))
         self._on_drain = tuple(on_drain)
+        self._load = load or Load()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3. Raises ``ValueError`` for anything but HTTP and lifespan."""
@@ -153,19 +170,26 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self.route(scope["path"])
-        request = Request(scope, receive, read_facts(scope, route.face))
+        load = self._load
+        request = Request(scope, receive, read_facts(scope, route.face), load)
         log.current_request_id.set(request.facts.request_id)
         exchange = Exchange(request, route.api)
         begun = time.perf_counter_ns()
         for observer in self._observers:
             observer.started(route.api)
+        load.running += 1
         try:
-            response = await _answer(route, request)
+            if (load.running > load.most or _is_crowded(scope)) and not route.is_vital:
+                exchange.turned_away = "connections" if _is_crowded(scope) else "requests"
+                response = route.refuse(request, TooManyRequests())
+            else:
+                response = await _answer(route, request)
             exchange.status = response.status
             exchange.operation = response.operation
             exchange.error_code = response.error_code
             await _send(exchange, response, receive, send)
         finally:
+            load.running -= 1
             exchange.seconds = (time.perf_counter_ns() - begun) / 1e9
             for observer in self._observers:
                 observer.finished(exchange)
@@ -205,6 +229,10 @@ def _clean(text: str) -> str:
 async def _answer(route: Route, request: Request) -> Response:
     try:
         return await route.handler(request)
+    except asyncio.CancelledError:
+        # Only a server that has no time left gives requests up: the client may try again elsewhere, or later.
+        _logger.warning("request_given_up", api=route.api, method=request.method, path=request.path)
+        return route.refuse(request, Unavailable(what="the server stops"))
     except Exception:  # the last line: the text goes to the log, the client gets the face's 500
         _logger.exception("request_failed", api=route.api, method=request.method, path=request.path)
         return route.on_error(request)
@@ -213,7 +241,8 @@ async def _answer(route: Route, request: Request) -> Response:
 async def _send(exchange: Exchange, response: Response, receive: Receive, send: Send) -> None:
     request, body = exchange.request, response.body
     headers = response.headers
-    if not request.is_body_read and _leaves_too_much(request):
+    is_last = exchange.turned_away == "connections"
+    if is_last or (not request.is_body_read and _leaves_too_much(request)):
         headers = [*headers, (b"connection", b"close")]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if request.method == "HEAD":
@@ -225,6 +254,10 @@ async def _send(exchange: Exchange, response: Response, receive: Receive, send: 
         exchange.is_complete = True
     else:
         await _send_pieces(exchange, body, receive, send)
+
+
+def _is_crowded(scope: Scope) -> bool:
+    return "extensions" in scope and CROWD in scope["extensions"]
 
 
 def _leaves_too_much(request: Request) -> bool:
@@ -247,6 +280,7 @@ async def _send_pieces(exchange: Exchange, body: AsyncIterator[bytes], receive: 
     take what it got for the whole.
     """
     departure: asyncio.Task[None] | None = None
+    exchange.request.load.running -= 1
     try:
         async for piece in body:
             if departure is None and exchange.bytes_sent:
@@ -262,6 +296,7 @@ async def _send_pieces(exchange: Exchange, body: AsyncIterator[bytes], receive: 
     finally:
         if departure is not None:
             departure.cancel()
+        exchange.request.load.running += 1
         await _close(body)
 
 

@@ -5,18 +5,24 @@ Plain ASGI underneath; nothing here knows a route, a dialect or a permission.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from moorage.domain.caller import RequestFacts
 from moorage.domain.errors import BodyIncomplete, BodyTooLarge, MalformedQuery
 from moorage.transfers.bodies import Sink
+from moorage.web.admission import Load
 from moorage.web.body_reader import BodyOffer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+#: The extension of a request's scope by which a server says that it has too many connections.
+CROWD = "moorage.crowd"
+
+Result = TypeVar("Result")
 
 #: The extension of a request's scope through which a server offers to have the body read by a thread.
 BODY_OFFER = "moorage.body"
@@ -35,6 +41,7 @@ class Request:
         "facts",
         "headers",
         "is_body_read",
+        "load",
         "method",
         "path",
         "query_string",
@@ -42,7 +49,8 @@ class Request:
         "scheme",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, facts: RequestFacts) -> None:
+    def __init__(self, scope: Scope, receive: Receive, facts: RequestFacts, load: Load | None = None) -> None:
+        """``load`` is where the request counts as long as it does not wait for its client."""
         self.method: str = scope["method"]
         #: Percent-decoded once, as the server did.
         self.path: str = scope["path"]
@@ -54,6 +62,7 @@ class Request:
         #: Bytes of the body that were taken so far, and whether that was all of it.
         self.bytes_read = 0
         self.is_body_read = False
+        self.load = load or Load()
         self._receive = receive
         self._offer: BodyOffer | None = scope.get("extensions", {}).get(BODY_OFFER)
 
@@ -97,7 +106,7 @@ class Request:
         """The body piece by piece. Raises ``BodyIncomplete`` when the client goes away in the middle."""
         more = True
         while more:
-            message = await self._receive()
+            message = await self._await_client(self._receive())
             if message["type"] == "http.disconnect":
                 raise BodyIncomplete
             body = message.get("body", b"")
@@ -119,8 +128,15 @@ class Request:
             self.bytes_read += len(data)
             sink(data)
 
-        self.is_body_read = await self._offer.take(count)
+        self.is_body_read = await self._await_client(self._offer.take(count))
         return self.is_body_read
+
+    async def _await_client(self, work: Awaitable[Result]) -> Result:
+        self.load.running -= 1
+        try:
+            return await work
+        finally:
+            self.load.running += 1
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most ``limit`` bytes. Raises ``BodyTooLarge``, ``BodyIncomplete``."""

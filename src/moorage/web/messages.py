@@ -13,6 +13,9 @@ from moorage.domain.errors import RegistryError
 #: Header of every 503: the seconds after which it is worth trying again.
 RETRY_AFTER: Final = (b"retry-after", b"5")
 
+#: Header of every answer that turns a request away for there are too many.
+RETRY_SOON: Final = (b"retry-after", b"1")
+
 #: ECR: the text still shows the grammar of 2015, which clients match on; accepted is the wider one of the model.
 REPOSITORY_NAME_CONSTRAINT: Final = (
     "must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'"
@@ -81,6 +84,7 @@ SENTENCES: Final[Mapping[type[RegistryError], str]] = {
     ),
     # The server.
     errors.Unavailable: "The request cannot be served now: {what}. Try again later.",
+    errors.TooManyRequests: "Rate exceeded",
 }
 
 

@@ -79,6 +79,12 @@ class Metrics:
         self._auth = Counter(
             "ecr_auth_results", "Checks of credentials.", ("result", "reason"), registry=self.registry
         )
+        self._throttled = Counter(
+            "ecr_throttled",
+            "Requests turned away, by what there was too much of.",
+            ("api", "reason"),
+            registry=self.registry,
+        )
         self._series: dict[tuple[str, str, int], _Series] = {}
         self._by_api: dict[str, _Api] = {}
         self._by_result: dict[tuple[str, str], Counter] = {}
@@ -98,6 +104,8 @@ class Metrics:
         api.bytes_out += exchange.bytes_sent
         series = self._of_series(exchange.api, exchange.operation, exchange.status)
         series.requests += 1
+        if exchange.turned_away:
+            self._throttled.labels(exchange.api, exchange.turned_away).inc()
         series.duration.observe(exchange.seconds)
         if not self._is_scheduled:
             self._schedule()

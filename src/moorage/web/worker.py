@@ -17,9 +17,10 @@ import uvicorn
 from moorage.config import Settings
 from moorage.web import log
 from moorage.web.asgi import Application
+from moorage.web.crowd import CrowdedProtocol, bounded
+from moorage.web.descriptors import most_connections, raise_limit
 from moorage.web.listen import BACKLOG
 from moorage.web.orders import Orders
-from moorage.web.protocol import BoundedProtocol
 
 IDLE_SECONDS = 75
 
@@ -99,17 +100,20 @@ def run(build: Callable[[Settings], Application], mine: Orders) -> None:
     settings = mine.settings
     log.configure(settings.log_level)
     application = build(settings)
-    server = WorkerServer(_server_config(settings, application), application, mine.ready)
+    connections = most_connections(settings.connections_per_worker, raise_limit())
+    server = WorkerServer(_server_config(settings, application, bounded(connections)), application, mine.ready)
     mine.watch_parent(server.abandon)
     server.run(sockets=list(mine.sockets))
     log.writer.flush()
 
 
-def _server_config(settings: Settings, application: Application) -> uvicorn.Config:
+def _server_config(
+    settings: Settings, application: Application, protocol: type[CrowdedProtocol]
+) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=protocol,
         ws="none",
         lifespan="on",
         interface="asgi3",

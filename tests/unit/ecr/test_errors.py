@@ -39,6 +39,7 @@ GATEWAY_ERRORS = {
     "InvalidSignatureException",
     "MissingAuthenticationTokenException",
     "SerializationException",
+    "ThrottlingException",
     "UnknownOperationException",
     "UnrecognizedClientException",
 }

@@ -50,6 +50,14 @@ def read(metrics: Metrics, token: str, asked: Request) -> Response:
     return asyncio.run(MetricsPage(metrics, token).get(asked))
 
 
+def test_requests_that_were_turned_away_are_counted_by_reason() -> None:
+    """Beside their place among all requests."""
+    metrics = Metrics()
+    count(metrics, Exchange(request(), "v2", 429, turned_away="requests"), Exchange(request(), "v2", 200))
+    assert value(metrics, "ecr_throttled_total", api="v2", reason="requests") == 1
+    assert value(metrics, "ecr_http_requests_total", api="v2", op="", code="429") == 1
+
+
 def test_requests_are_counted_by_api_operation_and_status() -> None:
     """One series for each combination."""
     metrics = Metrics()

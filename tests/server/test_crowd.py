@@ -1,0 +1,89 @@
+"""A process with more connections than it takes, over real sockets."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from moorage.config import Settings
+from moorage.web.crowd import bounded
+from moorage.web.descriptors import SPARE_CONNECTIONS
+from tests.server import tiny_app
+
+PATIENCE = 10.0
+MOST = 3
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    """A served tiny application that takes three connections, in a thread of the test process."""
+    config = uvicorn.Config(
+        tiny_app.build_app(Settings(data_dir=tmp_path, log_level="error")),
+        loop="uvloop",
+        http=bounded(MOST),
+        ws="none",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    thread.join(PATIENCE)
+
+
+class Visitor:
+    """A client that keeps its connection."""
+
+    def __init__(self, port: int, stack: ExitStack) -> None:
+        self._socket = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
+
+    def ask(self, path: str) -> int:
+        """The status of the answer."""
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        return int(self.read()[9:12])
+
+    def read(self) -> bytes:
+        """What comes next; nothing when the connection has ended."""
+        return self._socket.recv(65536)
+
+
+def test_those_who_were_there_go_on_and_one_more_is_turned_away(port: int) -> None:
+    """It is told when to come back, and its connection ends; a place that became free is given away."""
+    with ExitStack() as stack:
+        with ExitStack() as leaving:
+            first = Visitor(port, leaving)
+            others = [Visitor(port, stack) for _ in range(MOST - 1)]
+            assert [visitor.ask("/pid") for visitor in (first, *others)] == [200] * MOST
+            late = Visitor(port, stack)
+            assert late.ask("/pid") == 503
+            assert late.read() == b""
+            assert [visitor.ask("/pid") for visitor in (first, *others)] == [200] * MOST
+        while Visitor(port, stack).ask("/pid") != 200:
+            continue
+
+
+def test_health_can_be_asked_for_on_a_connection_too_many(port: int) -> None:
+    """Else a crowd would have an orchestrator restart the server."""
+    with ExitStack() as stack:
+        assert [Visitor(port, stack).ask("/livez") for _ in range(MOST + 2)] == [200] * (MOST + 2)
+
+
+def test_a_whole_crowd_is_not_read_any_more(port: int) -> None:
+    """Beyond the spare connections, who comes hears so at once and is let go."""
+    with ExitStack() as stack:
+        crowd = [Visitor(port, stack) for _ in range(MOST + SPARE_CONNECTIONS + 1)]
+        told = crowd[-1].read()
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert told.endswith(b"\r\n\r\ntoo many connections\n")
+        assert crowd[-1].read() == b""
+        assert crowd[-2].ask("/livez") == 200
