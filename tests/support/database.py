@@ -12,6 +12,7 @@ from typing import Any
 from moorage.config import Settings
 from moorage.metadata.database import Database
 from moorage.metadata.migrate import migrate_sqlite
+from moorage.metadata.postgresql import PostgresqlDatabase
 from moorage.metadata.sqlite import SqliteDatabase, microseconds
 from moorage.metadata.tables import metadata
 from moorage.metadata.transaction import Transaction
@@ -58,6 +59,16 @@ def open_fresh(settings: Settings, *, clock: Callable[[], int] = microseconds) -
     if SERVER:
         return BorrowedDatabase(settings, clock)
     return fresh_sqlite(settings, clock=clock)
+
+
+def open_again(database: Database) -> Database:
+    """Another handle on the same database, as another process has it. The caller closes it."""
+    if isinstance(database, PostgresqlDatabase):
+        return PostgresqlDatabase(database._url, database._settings, clock=database._clock)
+    assert isinstance(database, SqliteDatabase)
+    again = SqliteDatabase(database._path, database._settings, clock=database._clock)
+    again._writer.execute("PRAGMA synchronous = OFF")
+    return again
 
 
 def fresh_sqlite(settings: Settings, *, clock: Callable[[], int] = microseconds) -> SqliteDatabase:

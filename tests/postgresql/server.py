@@ -1,0 +1,126 @@
+"""A PostgreSQL server to throw away: started on loopback, stopped at any time, gone at the end.
+
+``python -m tests.postgresql.server COMMAND …`` runs a command with ``MOORAGE_TEST_DATABASE`` naming one.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.serving import free_port
+from tests.support.postgresql import VARIABLE
+
+#: Nothing here has to survive a power cut, and a test cannot wait for a disk.
+_OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=200", "listen_addresses=127.0.0.1")
+
+
+def binaries() -> Path:
+    """Where the newest server's programs are, as Debian installs them. Raises ``FileNotFoundError``."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    if on_path is None:
+        raise FileNotFoundError("no PostgreSQL server is installed here: .ci/install postgresql")
+    return Path(on_path).parent
+
+
+class Server:
+    """One server with a directory and a port of its own."""
+
+    def __init__(self, *options: str) -> None:
+        """Initialized, not yet started. ``options`` are further settings of ``postgresql.conf``."""
+        self._bin = binaries()
+        self._directory = Path(tempfile.mkdtemp(prefix="moorage-postgresql-"))
+        if os.getuid() == 0:
+            shutil.chown(self._directory, "postgres")
+        self._data = self._directory / "data"
+        self.port = free_port()
+        self._call(
+            "initdb", "--auth=trust", "--username=moorage", "--encoding=UTF8", "--no-sync", "--locale=C.UTF-8"
+        )
+        lines = [*_OPTIONS, *options, f"port={self.port}", f"unix_socket_directories='{self._directory}'"]
+        with (self._data / "postgresql.auto.conf").open("a") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+
+    def url(self, database: str = "postgres") -> str:
+        """How to reach one of its databases. The password is not needed, and must never be seen."""
+        return f"postgresql://moorage:hush-hush@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Returns when it takes connections."""
+        self._call("pg_ctl", "start", "--wait", f"--log={self._directory / 'log'}")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """``immediate``: as if it had crashed. ``fast``: every client is told that it goes."""
+        self._call("pg_ctl", "stop", "--wait", f"--mode={mode}")
+
+    def freeze(self) -> None:
+        """Nothing is answered any more, and nothing is refused."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True, check=True
+        ).stdout.split()
+        for process_id in (postmaster, *map(int, children)):
+            os.kill(process_id, number)
+
+    def remove(self) -> None:
+        """Stop it if it runs, and leave nothing behind."""
+        if (self._data / "postmaster.pid").exists():
+            self.stop()
+        shutil.rmtree(self._directory)
+
+    def _call(self, program: str, *arguments: str) -> None:
+        # The server refuses to run as root.
+        user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        command = [*user, str(self._bin / program), f"--pgdata={self._data}", *arguments]
+        with (self._directory / "calls").open("ab") as output:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self._directory,
+                check=False,
+            )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed:\n{(self._directory / 'calls').read_text()}")
+
+
+@contextmanager
+def running(*options: str) -> Iterator[Server]:
+    """A server for the time of a block."""
+    server = Server(*options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+def main(command: Sequence[str]) -> int:
+    """See the module; the exit status of the command."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with running() as server, subprocess.Popen(command, env=os.environ | {VARIABLE: server.url()}) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            return process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
