@@ -11,6 +11,14 @@ from tests.postgresql.server import Server, running
 from tests.support.postgresql import databases
 
 
+def migrated(server: Server, name: str) -> str:
+    """Make a database of this name with the present schema; returns its URL."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    migrate_postgresql(server.url(name))
+    return server.url(name)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A server that this module may stop, freeze and start again."""
@@ -21,11 +29,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def url(server: Server, tmp_path: Path) -> str:
     """A migrated database on that server."""
-    name = f"t{abs(hash(tmp_path))}"
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    migrate_postgresql(server.url(name))
-    return server.url(name)
+    return migrated(server, f"t{abs(hash(tmp_path))}")
 
 
 @pytest.fixture

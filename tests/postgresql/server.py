@@ -17,7 +17,7 @@ from tests.serving import free_port
 from tests.support.postgresql import VARIABLE
 
 #: Nothing here has to survive a power cut, and a test cannot wait for a disk.
-_OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=200", "listen_addresses=127.0.0.1")
+_OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=200", "listen_addresses='127.0.0.1'")
 
 
 def binaries() -> Path:

@@ -117,6 +117,7 @@ def test_a_commit_without_an_answer_is_neither_acknowledged_nor_repeated(
     assert direct.read_now(accounts.has_account, "1") == is_heard
     database.write_now(counted)
     assert direct.read_now(accounts.has_account, "1")
+    database.close()
     relay.close()
 
 

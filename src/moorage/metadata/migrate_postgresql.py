@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from moorage.metadata.migrate import configuration, newest_revision, refuse_unknown, require_newest
-from moorage.metadata.postgresql_session import connect
+from moorage.metadata.postgresql_session import BoundedConnection, connect
 
 #: Held by whoever migrates, so that of two at once the second finds nothing left to do.
 _LOCK = 0x6D6F6F7261676531
@@ -58,6 +58,12 @@ def _revision(connection: Connection) -> str | None:
 @contextmanager
 def _transaction(url: str) -> Iterator[Connection]:
     """One transaction on a connection of its own, which takes the time that it needs."""
-    engine = create_engine("postgresql+psycopg://", creator=lambda: connect(url), poolclass=NullPool)
+
+    def open_one() -> BoundedConnection:
+        connection = connect(url)
+        connection.autocommit = False
+        return connection
+
+    engine = create_engine("postgresql+psycopg://", creator=open_one, poolclass=NullPool)
     with engine.begin() as connection:
         yield connection
