@@ -133,6 +133,15 @@ def check_schema(settings: Settings) -> None:
         check_sqlite(database_path(settings))
 
 
+def check_master_key(settings: Settings) -> None:
+    """Raises ``StartRefused`` when the master key does not open what the database keeps, ``Unavailable``."""
+    master_key, database = load_master_key(settings), open_database(settings)
+    try:
+        _open_keys(database.read_now(accounts.list_server_keys), master_key)
+    finally:
+        database.close()
+
+
 def _alone(settings: Settings) -> AbstractContextManager[None]:
     """Of several servers that start at once one prepares at a time. SQLite's has the data directory for itself."""
     return preparing(settings.database) if settings.database else nullcontext()

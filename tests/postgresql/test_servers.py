@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from moorage import wiring
 from moorage.auth.credentials import generate_access_key
+from moorage.cli import checks
 from moorage.cli.serve import REFUSALS
 from moorage.config import Settings
 from moorage.domain.names import RegistryId
@@ -263,3 +264,20 @@ def test_a_key_is_made_under_the_right_master_key_alone(url: str, tmp_path: Path
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT id FROM access_key WHERE id = %s", (key.access_key_id,)).fetchall()
     assert found == [(key.access_key_id,)]
+
+
+def test_doctor_says_how_the_database_stands(url: str, server: Server, tmp_path: Path) -> None:
+    """Reached, migrated, opened by the master key; and that this server would lose commits in a power cut."""
+    wanted = settings(url, tmp_path)
+    assert (checks.check_database(wanted).status, "fsync is off") == (
+        "warn",
+        checks.check_database(wanted).text,
+    )
+    wiring.prepare(wanted)
+    other_key = base64.b64encode(bytes(32)).decode()
+    assert "master key" in checks.check_database(settings(url, tmp_path, master_key=other_key)).text
+    away = checks.check_database(settings(url.replace(str(server.port), "1"), tmp_path))
+    assert (away.status, PASSWORD in away.text) == ("fail", False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE alembic_version")
+    assert "moorage migrate" in checks.check_database(wanted).advice

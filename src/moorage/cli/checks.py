@@ -16,7 +16,11 @@ from typing import Literal
 from cryptography import x509
 from pysqlite3 import dbapi2 as sqlite
 
+from moorage import wiring
 from moorage.config import Settings
+from moorage.domain.errors import Unavailable
+from moorage.metadata.migrate import DatabaseTooNew, NotMigrated
+from moorage.metadata.postgresql_session import PostgresqlRefused, PostgresqlTooOld, describe, find_careless
 from moorage.metadata.sqlite import OLDEST_SQLITE
 from moorage.web import listen
 from moorage.web.data_lock import find_holder
@@ -68,6 +72,31 @@ def check_lock(settings: Settings) -> Finding:
     if process_id is None:
         return Finding("ok", "data lock", "no server runs on the data directory")
     return Finding("ok", "data lock", f"a server runs on the data directory (process {process_id})")
+
+
+def check_database(settings: Settings) -> Finding:
+    """The metadata database can be used: PostgreSQL is reached and migrated, or SQLite is a safe one."""
+    return check_postgresql(settings) if settings.database else check_sqlite(settings)
+
+
+def check_postgresql(settings: Settings) -> Finding:
+    """The server is reached, new enough, at this version's schema, and the master key opens its secrets."""
+    try:
+        wiring.check_schema(settings)
+        wiring.check_master_key(settings)
+    except NotMigrated as error:
+        return Finding("fail", "PostgreSQL", str(error), "Run moorage migrate with the same settings.")
+    except PostgresqlRefused as error:
+        return Finding("fail", "PostgreSQL", str(error), "See that the server runs and that the URL is right.")
+    except (PostgresqlTooOld, DatabaseTooNew, wiring.StartRefused) as error:
+        return Finding("fail", "PostgreSQL", str(error), "See docs/running.md, On PostgreSQL.")
+    except Unavailable as error:
+        return Finding("fail", "PostgreSQL", str(error.facts["what"]), "See the server's log.")
+    careless = find_careless(settings.database)
+    if careless:
+        advice = "An answer then no longer means durable: set it to on in postgresql.conf."
+        return Finding("warn", "PostgreSQL", f"{careless} is off", advice)
+    return Finding("ok", "PostgreSQL", f"{describe(settings.database)}, at the schema of this version")
 
 
 def check_sqlite(_settings: Settings) -> Finding:
@@ -193,7 +222,7 @@ def covers(certificate: x509.Certificate, host: str) -> bool:
 CHECKS: tuple[Check, ...] = (
     check_data_directory,
     check_lock,
-    check_sqlite,
+    check_database,
     check_space,
     check_registry_host,
     check_ports,

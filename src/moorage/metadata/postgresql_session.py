@@ -42,12 +42,14 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 #: Never less durable than a plain server: a database or role may have been told not to wait for its disk.
+#: Every statement finds its rows by an index; a small table read whole instead would be a conflict with all who write to it.
 _SET_UP = f"""
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
     SET statement_timeout = {STATEMENT_MILLISECONDS};
     SET lock_timeout = {STATEMENT_MILLISECONDS};
     SET idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MILLISECONDS};
-    SET client_min_messages = warning
+    SET client_min_messages = warning;
+    SET enable_seqscan = off
 """
 
 
@@ -117,6 +119,15 @@ def describe(url: str) -> str:
     """Which database the URL names, in words and without the password."""
     facts = conninfo_to_dict(url)
     return f"database {facts.get('dbname', 'of the default name')} at {facts.get('host', 'this machine')}"
+
+
+def find_careless(url: str) -> str:
+    """The server's setting by which a power cut may lose what was committed, empty when there is none."""
+    with connect(url) as connection:
+        row = connection.execute(
+            "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' LIMIT 1"
+        ).fetchone()
+    return str(row[0]) if row else ""
 
 
 def _one_line(error: psycopg.Error) -> str:
