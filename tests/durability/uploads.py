@@ -94,7 +94,7 @@ class Uploader:
     def send_some(self, upload: Upload) -> None:
         """Send a first chunk."""
         data = upload.content.data()
-        self._patch(upload, data, self.chance.randint(2, len(data)))
+        self.patch(upload, data, self.chance.randint(2, len(data)))
 
     def close(self, upload: Upload, last: bytes) -> None:
         """Make it a blob with these last bytes."""
@@ -122,10 +122,11 @@ class Uploader:
             left = len(data) - upload.held
             if self.chance.random() < 0.15:
                 return data[upload.held :]
-            self._patch(upload, data, min(left, self.chance.randint(2, max(2 * left // 3, 1024))))
+            self.patch(upload, data, min(left, self.chance.randint(2, max(2 * left // 3, 1024))))
         return b""
 
-    def _patch(self, upload: Upload, data: bytes, size: int) -> None:
+    def patch(self, upload: Upload, data: bytes, size: int) -> None:
+        """Send the next ``size`` bytes of all the data."""
         end = upload.held + size
         part = data[upload.held : end]
         headers = {}

@@ -60,6 +60,7 @@ class Victim:
         seconds: Seconds,
         module: Sequence[str] = (),
         restart_seconds: float = RESTART_SECONDS,
+        workers: int = WORKERS,
     ) -> None:
         self.data_dir = data_dir
         self.address = address
@@ -67,6 +68,7 @@ class Victim:
         self._seconds = seconds
         self._module = tuple(module)
         self._restart_seconds = restart_seconds
+        self._workers = str(workers)
         self._mark = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
         self._killed_worker = 0
@@ -82,7 +84,7 @@ class Victim:
         began = time.monotonic()
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                command(self.data_dir, self.address, "--workers", str(WORKERS), module=self._module),
+                command(self.data_dir, self.address, "--workers", self._workers, module=self._module),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

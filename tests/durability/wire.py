@@ -28,6 +28,19 @@ class NoAnswer(Exception):
     """The connection ended before the answer: whether the request was carried out is not known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, whole."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    def json(self) -> Any:
+        """The body of the JSON API and of lists."""
+        return json.loads(self.body)
+
+
 @dataclass(slots=True)
 class InFlight:
     """How many requests run now, and how many ended without an answer."""
@@ -36,6 +49,8 @@ class InFlight:
     broken: int = 0
     #: Whether the server's parent is dead: what an orphan answers with 500 may have been done or not.
     is_orphaned: bool = False
+    #: What was answered so.
+    refusals: list[Answer] = field(default_factory=list)
     #: Whether the power is off: nobody would have heard what is answered from now on.
     is_cut: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -48,19 +63,6 @@ class InFlight:
         with self._lock:
             self.running -= 1
             self.broken += kind is not None and issubclass(kind, NoAnswer)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back, whole."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    def json(self) -> Any:
-        """The body of the JSON API and of lists."""
-        return json.loads(self.body)
 
 
 class Wire:
@@ -114,6 +116,7 @@ class Wire:
             if self._in_flight.is_cut:
                 raise NoAnswer(f"{method} {path}: status {answer.status} after the power went")
             if answer.status >= 500 and self._in_flight.is_orphaned:
+                self._in_flight.refusals.append(answer)
                 raise NoAnswer(f"{method} {path}: status {answer.status} of an orphan")
             return answer
 

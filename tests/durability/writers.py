@@ -28,7 +28,7 @@ class Writer:
         self.chance = random.Random(f"{seed}/{name}")
         self.uploads = Uploader(wire, journal, self.chance)
         self.broken: list[str] = []
-        self._journal = journal
+        self.journal = journal
         self._shared = shared
         self._seed = seed
         self._count = 0
@@ -102,34 +102,38 @@ class Writer:
     def _push(self, repository: str, content: Content) -> Content:
         """Push a blob in one of the four ways."""
         way = self.chance.choices(
-            [self._push_at_once, self._push_put, self._push_chunks, self._push_parts], [3, 3, 3, 2]
+            [self.push_at_once, self.push_put, self.push_chunks, self.push_parts], [3, 3, 3, 2]
         )[0]
         way(repository, content)
         return content
 
-    def _push_at_once(self, repository: str, content: Content) -> None:
-        operation = self._journal.begin({Thing("blob", repository, content.digest): PRESENT})
+    def push_at_once(self, repository: str, content: Content) -> None:
+        """One POST with all bytes."""
+        operation = self.journal.begin({Thing("blob", repository, content.digest): PRESENT})
         path = f"/v2/{repository}/blobs/uploads/?digest={content.digest}"
         expect(self.wire.send("POST", path, content.data()), 201)
-        self._journal.acknowledge(operation)
+        self.journal.acknowledge(operation)
 
-    def _push_put(self, repository: str, content: Content) -> None:
+    def push_put(self, repository: str, content: Content) -> None:
+        """POST, then PUT with all bytes."""
         upload = self.uploads.begin(repository, content)
         self.uploads.close(upload, content.data())
 
-    def _push_chunks(self, repository: str, content: Content) -> None:
+    def push_chunks(self, repository: str, content: Content) -> None:
+        """POST, PATCHes, PUT."""
         self.uploads.finish(self.uploads.begin(repository, content))
 
-    def _push_parts(self, repository: str, content: Content) -> None:
+    def push_parts(self, repository: str, content: Content) -> None:
+        """The JSON API, part by part."""
         self.uploads.finish(self.uploads.begin_json(repository, content))
 
     def _mount(self) -> None:
         """Make a blob of the own repository one of the shared repository."""
         content = self._push_blob()
-        operation = self._journal.begin({Thing("blob", SHARED, content.digest): PRESENT})
+        operation = self.journal.begin({Thing("blob", SHARED, content.digest): PRESENT})
         path = f"/v2/{SHARED}/blobs/uploads/?mount={content.digest}&from={self.repository}"
         expect(self.wire.send("POST", path), 201)
-        self._journal.acknowledge(operation)
+        self.journal.acknowledge(operation)
 
     def _cancel_upload(self) -> None:
         upload = self.uploads.begin(self.repository, self._content())
@@ -145,9 +149,9 @@ class Writer:
         image = ManifestFile.image(config, layers)
         tag = f"t{self._count}"
         if self.chance.random() < 0.5:
-            self._put_manifest(image, tag)
+            self.put_manifest(image, tag)
         else:
-            self._put_image(image, tag)
+            self.put_image(image, tag)
         self._images.append(image)
 
     def _push_index(self) -> None:
@@ -155,7 +159,7 @@ class Writer:
             return
         children = self.chance.sample(self._images, 2)
         self._children |= {child.digest for child in children}
-        self._put_manifest(ManifestFile.index(children, self._next_name()), f"index{self._count}")
+        self.put_manifest(ManifestFile.index(children, self._next_name()), f"index{self._count}")
 
     def _effects(self, repository: str, manifest: ManifestFile, tag: str) -> dict[Thing, str]:
         return {
@@ -163,19 +167,21 @@ class Writer:
             Thing("image", repository, manifest.digest): PRESENT,
         }
 
-    def _put_manifest(self, manifest: ManifestFile, tag: str) -> None:
+    def put_manifest(self, manifest: ManifestFile, tag: str) -> None:
+        """An image of the own repository, under a tag, over ``/v2/``."""
         self._tags.append(tag)
-        operation = self._journal.begin(self._effects(self.repository, manifest, tag))
+        operation = self.journal.begin(self._effects(self.repository, manifest, tag))
         self._put(self.repository, manifest, tag)
-        self._journal.acknowledge(operation)
+        self.journal.acknowledge(operation)
 
     def _put(self, repository: str, manifest: ManifestFile, tag: str) -> None:
         path = f"/v2/{repository}/manifests/{tag}"
         expect(self.wire.send("PUT", path, manifest.body, {"Content-Type": manifest.media_type}), 201)
 
-    def _put_image(self, manifest: ManifestFile, tag: str) -> None:
+    def put_image(self, manifest: ManifestFile, tag: str) -> None:
+        """An image of the own repository, under a tag, by the JSON API."""
         self._tags.append(tag)
-        operation = self._journal.begin(self._effects(self.repository, manifest, tag))
+        operation = self.journal.begin(self._effects(self.repository, manifest, tag))
         payload = {
             "repositoryName": self.repository,
             "imageManifest": manifest.body.decode(),
@@ -183,7 +189,7 @@ class Writer:
             "imageTag": tag,
         }
         expect(self.wire.call("PutImage", payload), 200)
-        self._journal.acknowledge(operation)
+        self.journal.acknowledge(operation)
 
     def _delete_image(self) -> None:
         """Delete an image by its digest, and with it every tag it has."""
@@ -192,11 +198,11 @@ class Writer:
             return
         image = self.chance.choice(candidates)
         tags = [Thing("tag", self.repository, tag) for tag in self._tags]
-        if any(image.digest in (allowed := self._journal.allowed(tag)) and len(allowed) > 1 for tag in tags):
+        if any(image.digest in (allowed := self.journal.allowed(tag)) and len(allowed) > 1 for tag in tags):
             return  # which tags it has is known after the next look
         self._images.remove(image)
-        effects = {tag: ABSENT for tag in tags if self._journal.certain(tag) == image.digest}
-        operation = self._journal.begin({Thing("image", self.repository, image.digest): ABSENT} | effects)
+        effects = {tag: ABSENT for tag in tags if self.journal.certain(tag) == image.digest}
+        operation = self.journal.begin({Thing("image", self.repository, image.digest): ABSENT} | effects)
         answer = expect(
             self.wire.call(
                 "BatchDeleteImage",
@@ -206,48 +212,48 @@ class Writer:
         )
         if answer.json()["failures"]:
             raise Violation(f"BatchDeleteImage of {image.digest}: {answer.body!r}")
-        self._journal.acknowledge(operation)
+        self.journal.acknowledge(operation)
 
     # --- Tags ------------------------------------------------------------------------------------------------
 
     def _move_shared_tag(self) -> None:
         image, tag = self.chance.choice(self._shared), self.chance.choice(SHARED_TAGS)
-        operation = self._journal.begin({Thing("tag", SHARED, tag): image.digest})
+        operation = self.journal.begin({Thing("tag", SHARED, tag): image.digest})
         self._put(SHARED, image, tag)
-        self._journal.acknowledge(operation)
+        self.journal.acknowledge(operation)
 
     def _move_own_tag(self) -> None:
         if self._images and self._tags:
             image = self.chance.choice(self._images)
-            self._put_manifest(image, self.chance.choice(self._tags))
+            self.put_manifest(image, self.chance.choice(self._tags))
 
     def _untag_shared(self) -> None:
-        self._untag(SHARED, self.chance.choice(SHARED_TAGS))
+        self.untag(SHARED, self.chance.choice(SHARED_TAGS))
 
     def _untag_own(self) -> None:
         if self._tags:
-            self._untag(self.repository, self.chance.choice(self._tags))
+            self.untag(self.repository, self.chance.choice(self._tags))
 
-    def _untag(self, repository: str, tag: str) -> None:
+    def untag(self, repository: str, tag: str) -> None:
         """Untag; that the tag is not there may be so, when another was faster or it is gone already."""
         thing = Thing("tag", repository, tag)
-        operation = self._journal.begin({thing: ABSENT})
+        operation = self.journal.begin({thing: ABSENT})
         answer = expect(self.wire.send("DELETE", f"/v2/{repository}/manifests/{tag}"), 202, 404)
         if answer.status == 404:
-            self._journal.refuse(operation)
+            self.journal.refuse(operation)
         else:
-            self._journal.acknowledge(operation)
+            self.journal.acknowledge(operation)
 
     # --- Repositories ----------------------------------------------------------------------------------------
 
     def _create_scratch(self) -> None:
         """A repository with a blob in it."""
         name = f"scratch/{self.repository.rpartition('/')[2]}/{self._count}-{self.chance.randrange(10**9)}"
-        operation = self._journal.begin({Thing("repository", name): PRESENT})
+        operation = self.journal.begin({Thing("repository", name): PRESENT})
         expect(self.wire.call("CreateRepository", {"repositoryName": name}), 200)
-        self._journal.acknowledge(operation)
+        self.journal.acknowledge(operation)
         content = Content.make(f"{self._seed}/{name}", 2000)
-        self._push_at_once(name, content)
+        self.push_at_once(name, content)
         self._scratch.append((name, content))
 
     def _delete_scratch(self) -> None:
@@ -255,9 +261,9 @@ class Writer:
             return
         name, content = self._scratch.pop()
         effects = {Thing("repository", name): ABSENT, Thing("blob", name, content.digest): ABSENT}
-        operation = self._journal.begin(effects)
+        operation = self.journal.begin(effects)
         expect(self.wire.call("DeleteRepository", {"repositoryName": name, "force": True}), 200)
-        self._journal.acknowledge(operation)
+        self.journal.acknowledge(operation)
 
 
 def prepare_shared(wire: Wire, journal: Journal, writers: int, seed: str) -> list[ManifestFile]:
