@@ -75,6 +75,7 @@ class Parts:
     context: Context
     store: BlobStore
     threads: BlobThreads
+    room: Room
     close: Callable[[], Awaitable[None]]
 
     async def probe_disk(self) -> None:
@@ -283,11 +284,11 @@ def open_parts(settings: Settings, on_authentication: AuthenticationCounter) -> 
     master_key = load_master_key(settings)
     keyring = _open_keyring(database, master_key)
     threads = BlobThreads()
-    pulls = PullTimes(database)
+    pulls, room = PullTimes(database), Room(store, threads, settings)
     context = Context(
         settings=settings,
         database=database,
-        uploads=Uploads(database, store, threads, Room(store, threads, settings)),
+        uploads=Uploads(database, store, threads, room),
         downloads=Downloads(store, threads),
         pulls=pulls,
         authenticator=Authenticator(settings, database, master_key, keyring, on_authentication),
@@ -300,7 +301,7 @@ def open_parts(settings: Settings, on_authentication: AuthenticationCounter) -> 
         threads.close()
         database.close()
 
-    return Parts(context, store, threads, close)
+    return Parts(context, store, threads, room, close)
 
 
 def _open_keyring(database: Database, master_key: MasterKey) -> Keyring:
@@ -337,7 +338,7 @@ def build_app(settings: Settings) -> Application:
         context.pulls.start()
 
     json_api, distribution = JsonApi(context), DistributionApi(context)
-    health = Health({"database": context.database.probe, "disk": parts.probe_disk})
+    health = Health({"database": context.database.probe, "disk": parts.probe_disk, "space": parts.room.check})
     fallback = Route("/", json_api.handle, "json", on_error=json_api.on_error, refuse=json_api.refuse)
     routes = [
         fallback,

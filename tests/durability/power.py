@@ -73,6 +73,15 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def find_error(self) -> None:
+        """Have the file system find an error in itself; one made with ``-e remount-ro`` becomes read-only."""
+        source = next(
+            line.split()[0]
+            for line in Path("/proc/mounts").read_text().splitlines()
+            if f" {self.place} " in line
+        )
+        Path(f"/sys/fs/ext4/{Path(source).name}/trigger_fs_error").write_text("found by a test")
+
     def restore(self) -> None:
         """Power is back."""
         self.unmount()

@@ -10,7 +10,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -61,14 +61,16 @@ class Victim:
         module: Sequence[str] = (),
         restart_seconds: float = RESTART_SECONDS,
         workers: int = WORKERS,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.address = address
-        self._log = log
+        self.log = log
         self._seconds = seconds
         self._module = tuple(module)
         self._restart_seconds = restart_seconds
         self._workers = str(workers)
+        self._environment = dict(environment or {})
         self._mark = secrets.token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
         self._killed_worker = 0
@@ -82,13 +84,13 @@ class Victim:
     def start(self, *, is_counted: bool = True) -> None:
         """Start it and wait until it is ready. Raises ``Violation`` when that takes too long."""
         began = time.monotonic()
-        with self._log.open("ab") as output:
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 command(self.data_dir, self.address, "--workers", self._workers, module=self._module),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=os.environ | {MARK: self._mark},
+                env=os.environ | self._environment | {MARK: self._mark},
                 start_new_session=True,
             )
         took = self._wait("ready again", 4 * self._restart_seconds, self._is_ready, began)
@@ -103,7 +105,7 @@ class Victim:
 
     def _is_ready(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
-            raise Violation(f"it did not start: status {self._process.returncode}\n{complaints(self._log)}")
+            raise Violation(f"it did not start: status {self._process.returncode}\n{complaints(self.log)}")
         return answers(f"http://{self.address}/readyz")
 
     def kill(self, what: Kill, chance: random.Random) -> None:
@@ -161,9 +163,9 @@ class Victim:
         try:
             status = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            raise Violation(f"it did not stop within {STOP_SECONDS} s\n{complaints(self._log)}") from None
+            raise Violation(f"it did not stop within {STOP_SECONDS} s\n{complaints(self.log)}") from None
         if status:
-            raise Violation(f"it stopped with status {status}\n{complaints(self._log)}")
+            raise Violation(f"it stopped with status {status}\n{complaints(self.log)}")
 
     def end(self) -> None:
         """Leave no process behind, whatever happened."""
@@ -196,7 +198,7 @@ class Victim:
         """Poll; returns the seconds since ``began``. Raises ``Violation`` after ``limit``."""
         while not is_so():
             if time.monotonic() - began > limit:
-                raise Violation(f"it is not {what} within {limit} s\n{complaints(self._log)}")
+                raise Violation(f"it is not {what} within {limit} s\n{complaints(self.log)}")
             time.sleep(0.01)
         return time.monotonic() - began
 

@@ -1,7 +1,7 @@
 """A server that fails on order, with everything that was pushed to it so far, and what is looked at after a failure."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.durability import at_rest, verification
@@ -18,11 +18,20 @@ from tests.faults.scenarios import Middle, Scenario, Stage
 #: How long a failure may let wait for itself: what happens beside an answer comes a little later.
 REACHED_SECONDS = 10.0
 
+#: How long ``/readyz`` may take to notice.
+READINESS_SECONDS = 15.0
+
 
 class World:
     """One server; ``broken`` of any test would be the next one's trouble, so each works in its own repository."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        module: tuple[str, ...] = ("tests.faults.launch",),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Everything that it writes is below ``directory``. Without ``module`` it is the ordinary program."""
         (directory / "control").mkdir(parents=True)
         self.control = Control(directory / "control")
         self.journal = Journal()
@@ -32,9 +41,10 @@ class World:
             directory / "server.log",
             free_address(),
             Seconds(),
-            ("tests.faults.launch", str(directory / "control")),
+            (*module, str(directory / "control")) if module else (),
             restart_seconds=20.0,
             workers=1,
+            environment=environment,
         )
         self._count = 0
         self.victim.start()
@@ -77,11 +87,12 @@ class World:
             self.victim.stop()
             self.restart()
 
-    def attempt(self, act: Callable[[], object], order: Order) -> bool:
+    def attempt(self, act: Callable[[], object], order: Order | None = None) -> bool:
         """Do something while the order holds; whether every request of it got the ordinary answer."""
         self.in_flight.refusals.clear()
         self.in_flight.is_orphaned = True
-        self.control.arm(order)
+        if order is not None:
+            self.control.arm(order)
         try:
             act()
         except NoAnswer:
@@ -99,6 +110,17 @@ class World:
             time.sleep(0.01)
         return False
 
+    def await_readiness(self, word: str) -> None:
+        """Wait until ``/readyz`` says so: ``ok`` with 200, or with 503 the name of what does not work."""
+        until = time.monotonic() + READINESS_SECONDS
+        while True:
+            answer = self.wire.send("GET", "/readyz")
+            if word in answer.body.decode().split():
+                assert answer.status == (200 if word == "ok" else 503)
+                return
+            assert time.monotonic() < until, f"/readyz says {answer.body!r}, not {word}"
+            time.sleep(0.1)
+
     def restart(self) -> None:
         """Start the server after all its processes ended."""
         self.wire.close()
@@ -106,10 +128,13 @@ class World:
 
     def look(self, stage: Stage) -> list[str]:
         """The promises broken: of uploads, of everything touched, of the database, of the files under its rows."""
-        self.wire.close()
-        broken = stage.writer.uploads.check()
-        broken += verification.check_touched(self.journal, [self.wire], [stage.repository])
+        broken = stage.writer.uploads.check() + self.look_at_image(stage)
         return broken + at_rest.inspect(self.victim.data_dir).broken
+
+    def look_at_image(self, stage: Stage) -> list[str]:
+        """The promises broken, as far as clients see them."""
+        self.wire.close()
+        return verification.check_touched(self.journal, [self.wire], [stage.repository])
 
     def unclean_refusals(self) -> list[str]:
         """The refusals since the last attempt that are not of the form that clients try again after."""
