@@ -60,10 +60,11 @@ _STATUS_TAIL = """
 | real clients, plain and over TLS | `make clients` |
 | an acknowledged push survives `kill -9` | `tests/durability`, 100 rounds in CI, 1,000 in `make proof` |
 | an acknowledged push survives a power cut | `tests/durability/power_cuts.py`, 50 rounds in CI, 500 in `make proof`; servers whose syncs are only pretended are found out |
+| each step of a push or a deletion may fail or end the server; disks may be full, read-only or gone | `tests/faults` |
 | every sample of the API reference | `tests/ecr/test_seeds.py` |
 | imports only go down | `make layers` |
 
-Next: proof under full disks, hostile input and load, PostgreSQL, and the marks for speed.
+Next: proof under hostile input and load, PostgreSQL, and the marks for speed.
 """
 
 

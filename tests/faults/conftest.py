@@ -14,7 +14,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The server, ended whatever happens."""
     made = World(tmp_path_factory.mktemp("faults"))
     yield made
-    made.victim.end()
+    made.end()
 
 
 @pytest.fixture(scope="session")

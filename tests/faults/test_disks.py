@@ -5,13 +5,21 @@ tells it, no process ends, nothing that was acknowledged is lost, and when space
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.durability.power import Disk, disk
-from tests.faults.scenarios import SCENARIOS, Scenario, Stage, delete_image, push_image, put_large_manifests
+from tests.faults.scenarios import (
+    SCENARIOS,
+    Scenario,
+    Stage,
+    delete_image,
+    push_image,
+    put_large_manifests,
+    then,
+)
 from tests.faults.world import World
 
 MEBIBYTE = 1024 * 1024
@@ -38,7 +46,7 @@ def afloat(small: Disk, reserve: int) -> Iterator[World]:
     """A server whose data, metrics and log are all on the small disk."""
     made = World(small.place, module=(), environment={"MOORAGE_DISK_RESERVE_BYTES": str(reserve)})
     yield made
-    made.victim.end()
+    made.end()
 
 
 @pytest.fixture
@@ -115,7 +123,7 @@ def check_recovered(world: World, pushes: list[tuple[Scenario, Stage]], kept: St
 
 @pytest.mark.parametrize("exhaust", [fill, fill_inodes], ids=["space", "inodes"])
 def test_a_full_disk_refuses_pushes_and_nothing_else(
-    afloat: World, small: Disk, kept: Stage, exhaust: type[Path]
+    afloat: World, small: Disk, kept: Stage, exhaust: Callable[[Path], Path]
 ) -> None:
     """And goes on by itself when there is room again."""
     processes = afloat.victim.processes()
@@ -154,7 +162,7 @@ def test_the_log_of_a_full_disk_keeps_what_was_acknowledged(afloat: World, small
     """It grows until there is no room, checkpoints fail, and none of that takes anything back."""
     stage = afloat.stage(SCENARIOS["checkpoint"])
     filler = fill(small.place, leave=12 * MEBIBYTE)
-    assert not afloat.attempt(lambda: [put_large_manifests(stage) for _ in range(4)])
+    assert not afloat.attempt(lambda: then(*[put_large_manifests] * 4)(stage))
     assert afloat.unclean_refusals() == []
     assert "checkpoint_failed" in afloat.victim.log.read_text()
     assert afloat.look(stage) == []

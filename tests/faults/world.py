@@ -51,6 +51,11 @@ class World:
         self.wire = Wire(self.victim.address, self.victim.credentials, self.in_flight)
         self.wire.log_in()
 
+    def end(self) -> None:
+        """Leave no process and no connection behind, whatever happened."""
+        self.wire.close()
+        self.victim.end()
+
     def stage(self, scenario: Scenario) -> Stage:
         """A new repository, with content that nobody else pushes."""
         self._shorten_log(scenario.longest_log)
