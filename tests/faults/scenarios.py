@@ -7,16 +7,22 @@ none is missing.
 """
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from moorage.metadata.sqlite import connect
+from moorage.metadata.write_lock import WriteLock
 from tests.durability.content import Content, ManifestFile
-from tests.durability.journal import ABSENT, PRESENT, Thing
-from tests.durability.uploads import expect
+from tests.durability.journal import ABSENT, PRESENT, Thing, Violation
+from tests.durability.uploads import expect, read_blob
 from tests.durability.writers import Writer
 
 MEBIBYTE = 1024 * 1024
+
+EXPIRY_SECONDS = 15.0
 
 
 class Middle(random.Random):
@@ -38,6 +44,7 @@ class Stage:
     writer: Writer
     content: Content
     image: ManifestFile
+    data_dir: Path
 
     @property
     def repository(self) -> str:
@@ -131,6 +138,41 @@ def make_mountable(stage: Stage) -> None:
     """The blob, and a second repository."""
     push_whole(stage)
     create(stage)
+
+
+def begin(stage: Stage) -> None:
+    """POST, PATCH: an upload that nobody finishes."""
+    stage.writer.uploads.send_some(stage.writer.uploads.begin(stage.repository, stage.content))
+
+
+def await_expiry(stage: Stage) -> None:
+    """Make unfinished uploads look as if nobody had written to them for years, and wait until they are gone."""
+    writer = stage.writer
+    for upload in list(writer.uploads.open):
+        upload.is_cancelled = True
+        forget_use(stage.data_dir / "metadata.db", upload.upload_id)
+        until = time.monotonic() + EXPIRY_SECONDS
+        while expect(writer.wire.send("GET", upload.path), 204, 404).status != 404:
+            if time.monotonic() > until:
+                raise Violation(f"upload {upload.upload_id} does not expire")
+            time.sleep(0.02)
+        writer.uploads.open.remove(upload)
+
+
+def forget_use(database: Path, upload_id: str) -> None:
+    """Set the time of an upload's last use to the beginning of time."""
+    lock = WriteLock(database)
+    connection = connect(database)
+    with lock.turn(EXPIRY_SECONDS):
+        connection.execute("UPDATE upload SET updated_at = 0 WHERE id = ?", (upload_id,))
+        connection.close()
+    lock.close()
+
+
+def pull(stage: Stage) -> None:
+    """GET of a blob. Raises ``Violation`` for other bytes than those that were pushed."""
+    if read_blob(stage.writer.wire, stage.repository, stage.content.digest) != stage.content.data():
+        raise Violation(f"{stage.content.digest} has other bytes")
 
 
 # --- Manifests, deletion, repositories -----------------------------------------------------------------------
@@ -264,6 +306,15 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     ),
     "wrong": Scenario(push_wrong, (*COMMIT * 5, *KEPT, "unlink segment~")),
     "cancel": Scenario(cancel, (*COMMIT * 4, *KEPT, "unlink segment~")),
+    "expiry": Scenario(
+        await_expiry,
+        ("write log~", "sync log~", "unlink segment~"),
+        prepare=begin,
+        again=then(await_expiry, begin, await_expiry),
+        process="moorage-jobs",
+    ),
+    "pull": Scenario(pull, ("read blob",), prepare=push_whole),
+    "pull, large": Scenario(pull, ("read blob",), prepare=push_whole, size=5 * MEBIBYTE),
     "mount": Scenario(mount, COMMIT, prepare=make_mountable),
     "manifest": Scenario(put_manifest, COMMIT, prepare=push_needs),
     "PutImage": Scenario(put_image, COMMIT, prepare=push_needs, again=put_manifest),

@@ -67,7 +67,7 @@ class World:
         self.journal.acknowledge(operation)
         content = Content.make(f"{writer.repository}/content", scenario.size)
         config = Content.make(f"{content.seed}/config", 100)
-        return Stage(writer, content, ManifestFile.image(config, [content]))
+        return Stage(writer, content, ManifestFile.image(config, [content]), self.victim.data_dir)
 
     def make_ready(self, scenario: Scenario, stage: Stage) -> None:
         """Make what the scenario needs, and wait until nothing of that goes on any more."""
