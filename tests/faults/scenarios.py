@@ -73,6 +73,8 @@ class Scenario:
     longest_log: int = 4 * MEBIBYTE
     #: Whether each of several like steps fails, or the first and the last.
     fails_everywhere: bool = False
+    #: Whether the server is ended at each kind of step in CI too; what only repeats others is ended in ``make proof``.
+    ends_in_ci: bool = False
 
     def repeat(self, stage: Stage) -> None:
         """What has to succeed once nothing fails any more."""
@@ -273,7 +275,7 @@ COPIED: Final = ("read segment", "write segment")
 PLACE: Final = ("link blob", "sync blob directory")
 
 SCENARIOS: Final[dict[str, Scenario]] = {
-    "whole": Scenario(push_whole, (*SEGMENT, *PLACE, *COMMIT, "unlink segment~")),
+    "whole": Scenario(push_whole, (*SEGMENT, *PLACE, *COMMIT, "unlink segment~"), ends_in_ci=True),
     "whole, large": Scenario(
         push_whole,
         (*SEGMENT, "flush segment~", "write segment", *PLACE, *COMMIT, "unlink segment~"),
@@ -292,6 +294,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             "unlink segment~",
         ),
         lacks_links=True,
+        ends_in_ci=True,
     ),
     "whole, there already": Scenario(
         push_whole,
@@ -299,8 +302,12 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         prepare=push_whole,
     ),
     "put": Scenario(push_put, (*COMMIT * 3, *SEGMENT, *PLACE, "unlink segment~")),
-    "chunk": Scenario(push_chunk, (*COMMIT * 5, *KEPT, *PLACE, "unlink segment~"), fails_everywhere=True),
-    "chunks": Scenario(push_chunks, (*COMMIT * 7, *KEPT * 2, *JOINED, *COPIED * 2, *PLACE, "unlink segment~")),
+    "chunk": Scenario(
+        push_chunk, (*COMMIT * 5, *KEPT, *PLACE, "unlink segment~"), fails_everywhere=True, ends_in_ci=True
+    ),
+    "chunks": Scenario(
+        push_chunks, (*COMMIT * 7, *KEPT * 2, *JOINED, *COPIED * 2, *PLACE, "unlink segment~"), ends_in_ci=True
+    ),
     "parts": Scenario(
         push_parts, (*COMMIT * 7, *KEPT * 2, *JOINED, *COPIED * 6, *PLACE, "unlink segment~"), size=6 * MEBIBYTE
     ),
@@ -312,13 +319,16 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         prepare=begin,
         again=then(await_expiry, begin, await_expiry),
         process="moorage-jobs",
+        ends_in_ci=True,
     ),
     "pull": Scenario(pull, ("read blob",), prepare=push_whole),
     "pull, large": Scenario(pull, ("read blob",), prepare=push_whole, size=5 * MEBIBYTE),
     "mount": Scenario(mount, COMMIT, prepare=make_mountable),
-    "manifest": Scenario(put_manifest, COMMIT, prepare=push_needs),
+    "manifest": Scenario(put_manifest, COMMIT, prepare=push_needs, ends_in_ci=True),
     "PutImage": Scenario(put_image, COMMIT, prepare=push_needs, again=put_manifest),
-    "delete image": Scenario(delete_image, COMMIT, prepare=push_image, again=then(push_image, delete_image)),
+    "delete image": Scenario(
+        delete_image, COMMIT, prepare=push_image, again=then(push_image, delete_image), ends_in_ci=True
+    ),
     "delete tag": Scenario(untag, COMMIT, prepare=push_image, again=then(push_image, untag)),
     "delete blob": Scenario(delete_blob, COMMIT, prepare=push_whole, again=then(push_whole, delete_blob)),
     "create repository": Scenario(create, COMMIT),
@@ -330,5 +340,6 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("write database~", "sync database~", "truncate database~", "truncate log~"),
         ignored=("write log", "sync log"),
         longest_log=MEBIBYTE,
+        ends_in_ci=True,
     ),
 }

@@ -54,7 +54,15 @@ def actions(step: str) -> tuple[str, ...]:
     return (EIO,) if step.startswith(("read", "unlink", "truncate")) else (EIO, ENOSPC)
 
 
-@pytest.mark.parametrize("cell", list(cells()), ids=lambda cell: cell.name)
+def is_long(cell: Cell) -> bool:
+    """Whether the cell is left to ``make proof``."""
+    return cell.action in {EXIT, EXIT_AFTER} and not SCENARIOS[cell.scenario].ends_in_ci
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [pytest.param(cell, id=cell.name, marks=[pytest.mark.long] if is_long(cell) else []) for cell in cells()],
+)
 def test_a_failing_step_loses_nothing(world: World, cell: Cell) -> None:
     """See the module."""
     scenario = SCENARIOS[cell.scenario]
