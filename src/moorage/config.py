@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         description="Requests that a web worker works on at once, without those that wait for their clients; what is "
         "beyond is told to come back in a second (429, ThrottlingException). 0: no bound.",
     )
+    queue_seconds: Annotated[float, Field(ge=0)] = Field(
+        1.0,
+        description="Seconds that a web worker serves those who came together; those whom it has not reached by then "
+        "are told to come back. 0: no bound.",
+    )
     connections_per_worker: Count = Field(
         4096,
         description="Connections to a web worker; requests on those beyond are told to come back in a second. Lowered "

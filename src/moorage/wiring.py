@@ -36,7 +36,7 @@ from moorage.transfers.room import Room
 from moorage.transfers.threads import BlobThreads
 from moorage.transfers.uploads import Uploads
 from moorage.web.access_log import AccessLog
-from moorage.web.admission import Load
+from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Application, Route
 from moorage.web.authenticate import AuthenticationCounter, Authenticator
 from moorage.web.context import Context
@@ -360,6 +360,7 @@ def build_app(settings: Settings) -> Application:
         fallback=fallback,
         observers=[metrics, AccessLog(settings.log_level)],
         load=Load(settings.requests_per_worker),
+        turn=Turn(settings.queue_seconds),
         startup=[start],
         shutdown=[parts.close],
         on_drain=[health.drain],

@@ -12,6 +12,10 @@ from moorage.transfers.threads import BlobThreads
 #: Bytes sent at a time; larger pieces miss the processor's cache.
 PIECE = 1024 * 1024
 
+#: Bytes of pieces that a process holds for its readers, however many and slow they are: each holds up to two pieces.
+PIECES_BUDGET = 32 * 1024 * 1024
+SMALLEST_PIECE = 64 * 1024
+
 _log = structlog.get_logger()
 
 
@@ -21,6 +25,7 @@ class Downloads:
     def __init__(self, store: BlobStore, threads: BlobThreads) -> None:
         self._store = store
         self._threads = threads
+        self._streams = 0
 
     async def open(self, layer: LayerRow) -> BlobReader:
         """Open a layer's bytes. Raises ``BlobDamaged`` when they are not what the row says, ``Unavailable``."""
@@ -54,10 +59,11 @@ class Downloads:
 
     async def stream(self, reader: BlobReader, offset: int, length: int) -> AsyncIterator[bytes]:
         """``length`` bytes from ``offset`` on; closes the reader at the end, also of an abandoned stream."""
+        self._streams += 1
         try:
             end = offset + length
             while offset < end:
-                wanted = min(PIECE, end - offset)
+                wanted = min(self._piece(), end - offset)
                 piece = reader.read_cached_at(offset, wanted)
                 if piece is None:
                     piece = await self._threads.run(reader.read_at, offset, wanted)
@@ -66,4 +72,9 @@ class Downloads:
                 offset += len(piece)
                 yield piece
         finally:
+            self._streams -= 1
             reader.close()
+
+    def _piece(self) -> int:
+        """Bytes to read next: the more readers, the less for each."""
+        return max(SMALLEST_PIECE, min(PIECE, PIECES_BUDGET // self._streams))

@@ -16,7 +16,7 @@ import structlog
 from moorage.domain.caller import Face, RequestFacts
 from moorage.domain.errors import RegistryError, TooManyRequests, Unavailable
 from moorage.web import log
-from moorage.web.admission import Load
+from moorage.web.admission import Load, Turn
 from moorage.web.http import CROWD, Handler, Receive, Request, Response, Scope, Send
 from moorage.web.messages import RETRY_AFTER
 
@@ -116,6 +116,7 @@ class Application:
         shutdown: Sequence[Hook] = (),
         on_drain: Sequence[Callable[[], None]] = (),
         load: Load | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self._exact = {route.path: route for route in routes}
         self._subtrees = [(route.path.rstrip("/") + "/", route) for route in routes if route.has_subtree]
@@ -125,6 +126,7 @@ class Application:
         self._shutdown = tuple(reversed(shutdown))
         self._on_drain = tuple(on_drain)
         self._load = load or Load()
+        self._turn = turn or Turn()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3. Raises ``ValueError`` for anything but HTTP and lifespan."""
@@ -179,8 +181,9 @@ class Application:
             observer.started(route.api)
         load.running += 1
         try:
-            if (load.running > load.most or _is_crowded(scope)) and not route.is_vital:
-                exchange.turned_away = "connections" if _is_crowded(scope) else "requests"
+            if not route.is_vital:
+                exchange.turned_away = self._excess(scope)
+            if exchange.turned_away:
                 response = route.refuse(request, TooManyRequests())
             else:
                 response = await _answer(route, request)
@@ -193,6 +196,14 @@ class Application:
             exchange.seconds = (time.perf_counter_ns() - begun) / 1e9
             for observer in self._observers:
                 observer.finished(exchange)
+
+    def _excess(self, scope: Scope) -> str:
+        """What there is too much of to take a request on; empty when it is taken on."""
+        if _is_crowded(scope):
+            return "connections"
+        if self._load.running > self._load.most:
+            return "requests"
+        return "waiting" if self._turn.is_over() else ""
 
 
 def read_facts(scope: Scope, face: Face) -> RequestFacts:
