@@ -61,6 +61,7 @@ _STATUS_TAIL = """
 | an acknowledged push survives `kill -9` | `tests/durability`, 100 rounds in CI, 1,000 in `make proof` |
 | an acknowledged push survives a power cut | `tests/durability/power_cuts.py`, 50 rounds in CI, 500 in `make proof`; servers whose syncs are only pretended are found out |
 | each step of a push or a deletion may fail or end the server; disks may be full, read-only or gone | `tests/faults` |
+| slow clients harm nobody; too much is turned away; a stop cuts nothing off; memory does not follow a layer's size | `python -m tests.load`, short in CI, with `--full` in `make proof` |
 | every sample of the API reference | `tests/ecr/test_seeds.py` |
 | imports only go down | `make layers` |
 
