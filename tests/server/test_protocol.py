@@ -11,7 +11,8 @@ import pytest
 import uvicorn
 
 from moorage.config import Settings
-from moorage.web.protocol import BoundedProtocol, Limits
+from moorage.web.limits import Limits
+from moorage.web.protocol import BoundedProtocol
 from tests.server import tiny_app
 
 PATIENCE = 10.0

@@ -16,10 +16,10 @@ from enum import Enum, auto
 from typing import Final, Protocol
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from moorage.domain.errors import BodyIncomplete
 from moorage.transfers.bodies import Gathering, Sink
+from moorage.web.cycle import Cycle
 
 #: Bytes of a chunked body received at once.
 PIECE: Final = 256 * 1024
@@ -229,7 +229,7 @@ class Giver(Protocol):
 
     readers: Readers
 
-    def give_body(self, cycle: RequestResponseCycle) -> Reader | None:
+    def give_body(self, cycle: Cycle) -> Reader | None:
         """Stop reading and leave the rest of the body to a reader. None: it must be read as usual."""
         ...
 
@@ -241,7 +241,7 @@ class Giver(Protocol):
 class BodyOffer:
     """In a request's scope: whoever wants the body may have a thread read it."""
 
-    def __init__(self, giver: Giver, cycle: RequestResponseCycle) -> None:
+    def __init__(self, giver: Giver, cycle: Cycle) -> None:
         """``cycle`` is the server's own of the request whose body this is."""
         self._giver = giver
         self._cycle = cycle

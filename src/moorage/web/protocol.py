@@ -1,4 +1,4 @@
-"""uvicorn's httptools protocol with bounds: nothing a client sends or leaves out may hold a worker.
+"""HTTP/1.1 for uvicorn's server, with bounds: nothing a client sends or leaves out may hold a worker.
 
 llhttp already refuses two lengths, a length beside chunks, bare line feeds, folded headers and bad chunk sizes.
 Added here: header size, count and time, idle time, a least rate for bodies and for readers, the framings that
@@ -10,42 +10,25 @@ llhttp lets pass, trailers that would pose as headers, and an end for bodies tha
 import asyncio
 import os
 import socket
-from dataclasses import dataclass
+from collections import deque
 from enum import IntEnum
 from typing import Any, Final, cast
 
 import httptools
 import structlog
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from moorage.web.asgi import MAX_DISCARDED_BYTES
+from moorage.web import eager, head
 from moorage.web.body_reader import LEAST, BodyOffer, ChunkedReader, CountedReader, End, Reader, Readers, Wire
+from moorage.web.cycle import Cycle, DefaultHead
+from moorage.web.flow import Flow, IdleClock, PoliteTransport
+from moorage.web.head import Refused
 from moorage.web.http import BODY_OFFER
+from moorage.web.limits import REFUSALS, Limits, refusal
 
 _logger = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Sizes in bytes, times in seconds."""
-
-    header_bytes: int = 16 * 1024
-    header_count: int = 100
-    header_seconds: float = 10.0
-    #: Requests that may wait for the answers to those before them on the same connection.
-    pipelined: int = 100
-    #: A window of a body must bring this much while the application takes it.
-    window_bytes: int = 30 * 1024
-    window_seconds: float = 30.0
-    #: Framing (chunk sizes, extensions, trailers) may exceed the bytes it frames this many times.
-    framing_ratio: int = 16
-    #: A reader that takes nothing of a filled send buffer for so long is gone.
-    write_seconds: float = 300.0
-    discarded_bytes: int = MAX_DISCARDED_BYTES
-    discard_seconds: float = 5.0
 
 
 class _Part(IntEnum):
@@ -56,68 +39,19 @@ class _Part(IntEnum):
     BODY = 2
 
 
-_REFUSALS: Final = {
-    400: b"the request is not well-formed HTTP\n",
-    408: b"the request came too slowly\n",
-    417: b"only 100-continue can be expected\n",
-    431: b"the request header is too large\n",
-    501: b"only the chunked transfer coding is served\n",
-    505: b"only HTTP 1.1 and 1.0 are served\n",
-}
-
 _SENDING: Final = frozenset({"PATCH", "PUT", "POST"})
 
 
-class _Flow(FlowControl):
-    """Flow control that remembers whether reading stood still: then a slow body is not the client's fault."""
+class BoundedProtocol(asyncio.Protocol):
+    """One connection. A subclass may carry other ``limits``.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__(transport)
-        self.has_paused = False
-
-    def pause_reading(self) -> None:
-        """Stop reading, and excuse the client for this window."""
-        self.has_paused = True
-        super().pause_reading()
-
-
-class _Connection(asyncio.Transport):
-    """The transport as uvicorn sees it: ``close`` lets the client read the answer before the connection ends."""
-
-    def __init__(self, transport: asyncio.Transport, protocol: "BoundedProtocol") -> None:
-        super().__init__()
-        self._transport = transport
-        self._protocol = protocol
-        self._write = transport.write
-        self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
-        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
-        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
-        self.get_write_buffer_size = transport.get_write_buffer_size  # type: ignore[method-assign]
-
-    def is_closing(self) -> bool:
-        """Whether nothing more may be sent."""
-        return self._protocol.is_ending or self._transport.is_closing()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send, unless the connection has ended: of requests in line only the last is told that it has."""
-        if not self._protocol.is_ending:
-            self._write(data)
-
-    def close(self) -> None:
-        """End the connection; what was written is sent first."""
-        self._protocol.end()
-
-    def abort(self) -> None:
-        """End the connection at once."""
-        self._transport.abort()
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """One connection. A subclass may carry other ``limits``."""
+    uvicorn's server makes it, counts it among its ``connections`` and calls ``shutdown``.
+    """
 
     limits = Limits()
     #: Shared by all connections of a process.
     readers = Readers()
+    _default_head = DefaultHead()
 
     def __init__(
         self,
@@ -126,7 +60,11 @@ class BoundedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        self.loop = _loop or asyncio.get_running_loop()
+        self._app = config.loaded_app
+        self._server_state = server_state
+        self._app_state = app_state
+        self.parser = self._make_parser()
         #: The answer is sent and only the client's last bytes are waited for.
         self.is_ending = False
         self._socket: asyncio.Transport = cast("asyncio.Transport", None)
@@ -140,41 +78,76 @@ class BoundedProtocol(HttpToolsProtocol):
         self._window_start = 0
         self._discarded = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._idle = IdleClock(self.loop, config.timeout_keep_alive, self._end_idle)
         self._write_timer: asyncio.TimerHandle | None = None
         #: Has the body while the loop rests; the other one only if it comes in chunks.
         self._reader: Reader | None = None
         self._chunked: ChunkedReader | None = None
+        #: The exchange that was begun last, and those that wait for it: the next one first.
+        self.cycle: Cycle = cast("Cycle", None)
+        self._pipeline: deque[Cycle] = deque()
+        #: Begun while bytes are parsed; it runs once all of them are.
+        self._due: Cycle | None = None
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+
+    def _make_parser(self) -> Any:
+        parser = httptools.HttpRequestParser(self)
+        # What is pipelined behind a request that closes the connection is no error: it is not answered.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     # What the transport calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected; it has the idle time to say something."""
-        super().connection_made(transport)
+        self._server_state.connections.add(self)  # type: ignore[arg-type] # uvicorn names its own classes
         self._socket = transport
-        self.transport = _Connection(transport, self)
-        self.flow = _Flow(transport)
-        self._await_request()
+        self.transport: asyncio.Transport = PoliteTransport(transport, self)
+        self.flow = Flow(transport)
+        self.client = get_remote_addr(transport)
+        self._scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "server": get_local_addr(transport),
+            "client": self.client,
+            "scheme": "https" if is_ssl(transport) else "http",
+            "root_path": "",
+        }
+        self._idle.start()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's signature
         """The client is gone: whoever waits for it is woken."""
         self._stop_timer()
         self._stop_write_timer()
+        self._idle.end()
         self.is_ending = True
         if self._reader is not None:
             self._reader.wire.abandon()
-        super().connection_lost(exc)
-        self._unset_keepalive_if_required()
+        self._server_state.connections.discard(self)
+        running = self._running()
+        if running is not None:
+            running.disconnect()
+        self.flow.resume_writing()
+        self.parser = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; refuse it when it is malformed or too much."""
         if self.is_ending or self._is_deaf:
             self._discard(len(data))
             return
-        self._unset_keepalive_if_required()
+        self._idle.stop()
         if self._part is _Part.IDLE:
             self._fed = 0
         self._read = len(data)
         self._fed += self._read
+        self._parse(data)
+        if self._due is not None:
+            due, self._due = self._due, None
+            self._start(due)
+
+    def _parse(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -184,44 +157,79 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self._refuse(cause.status if isinstance(cause, _Refusal) else 400)
+            self._refuse(cause.status if isinstance(cause, Refused) else 400)
             return
         self._check_progress()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than we send."""
-        super().pause_writing()
+        self.flow.pause_writing()
         self._write_timer = self.loop.call_later(self.limits.write_seconds, self._socket.abort)
 
     def resume_writing(self) -> None:
         """It has caught up."""
         self._stop_write_timer()
-        super().resume_writing()
+        self.flow.resume_writing()
 
     # What the parser calls
 
     def on_message_begin(self) -> None:
         """A request begins."""
         if self._chunked is not None:
-            raise _Refusal(400)  # Seen by nobody: the reader only learns that something follows the body.
-        if len(self.pipeline) >= self.limits.pipelined:
-            raise _Refusal(400)
+            raise Refused(400)  # Seen by nobody: the reader only learns that something follows the body.
+        if len(self._pipeline) >= self.limits.pipelined:
+            raise Refused(400)
         self._part = _Part.HEAD
-        super().on_message_begin()
+        self._url = b""
+        self._headers = []
+        self._expects_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of what stands behind the method."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header is complete."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The header is complete: check its bounds and framing before anything runs."""
-        self._check_header()
+        version = self.parser.get_http_version()
+        self._check_head(version)
         self._stop_timer()
         self._part = _Part.BODY
         self._body_bytes = self._window_start = self._discarded = 0
         self._fed = 0
-        super().on_headers_complete()
-        if self.parser.should_upgrade():
-            self.cycle.keep_alive = False
-        self._offer_body()
+        before = self._running()
+        cycle = self.cycle = Cycle(
+            self,
+            self._describe(version),
+            keep_alive=version != "1.0"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade(),
+            expects_continue=self._expects_continue,
+        )
+        if before is None:
+            self._due = cycle
+        else:
+            self.flow.pause_reading()
+            self._pipeline.append(cycle)
+        self._offer_body(cycle)
         # The application holds the list so far; trailers are collected in another, which nobody reads.
-        self.headers = []
+        self._headers = []
+
+    def _describe(self, version: str) -> dict[str, Any]:
+        """The ASGI scope of the request."""
+        scope = self._scope.copy()
+        scope["http_version"] = version
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["path"], scope["raw_path"], scope["query_string"] = head.read_target(self._url)
+        scope["headers"] = self._headers
+        scope["state"] = self._app_state.copy()
+        return scope
 
     def on_body(self, body: bytes) -> None:
         """Bytes of the body, for the application or, when it has answered already, for nobody."""
@@ -232,7 +240,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._discard(len(body))
         else:
-            super().on_body(body)
+            self.cycle.feed(body)
 
     def on_message_complete(self) -> None:
         """The request is complete."""
@@ -242,28 +250,61 @@ class BoundedProtocol(HttpToolsProtocol):
         self._part = _Part.IDLE
         self._fed = 0
         self._stop_timer()
-        super().on_message_complete()
-        if self.cycle.response_complete and not self.is_ending:
-            self._await_request()
+        if not self.cycle.response_complete:
+            self.cycle.end_body()
+        elif not self.is_ending:
+            self._idle.start()
 
-    # What uvicorn calls
+    # Answers
+
+    def _start(self, cycle: Cycle) -> None:
+        """Have the application answer, at once as far as it need not wait."""
+        task = eager.run(self.loop, cycle.run(self._app))
+        if task is not None:
+            tasks = self._server_state.tasks
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    def _start_next(self, cycle: Cycle) -> None:
+        if not self.transport.is_closing():
+            self._start(cycle)
+
+    def default_head(self) -> bytes:
+        """The header lines that every answer has."""
+        return self._default_head.lines(self._server_state.default_headers)
 
     def on_response_complete(self) -> None:
         """The answer is handed over: the next request may come, once the rest of this one's body is out of the way."""
-        super().on_response_complete()
-        if self.pipeline:
-            # Otherwise each answer would let in another read full of requests.
-            self.flow.pause_reading()
-        if self._part is _Part.BODY and not self.is_ending and self.cycle.response_complete:
-            self._unset_keepalive_if_required()
+        self._server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self._pipeline:
+            # Not at once: many requests sent together must neither nest nor keep other connections waiting.
+            self.loop.call_soon(self._start_next, self._pipeline.popleft())
+            if self._pipeline:
+                # Otherwise each answer would let in another read full of requests.
+                self.flow.pause_reading()
+            return
+        if self._part is _Part.BODY:
             self._start_timer(self.limits.discard_seconds, self._socket.close)
+        else:
+            self._idle.start()
+
+    def shutdown(self) -> None:
+        """The server stops: end the connection, after the answer that is under way."""
+        running = self._running()
+        if running is None:
+            self.transport.close()
+        else:
+            running.keep_alive = False
 
     def end(self) -> None:
         """Close once what was written is sent; a client that is still sending may read the answer first."""
         if self.is_ending or self._socket.is_closing():
             return
         self.is_ending = True
-        self._unset_keepalive_if_required()
+        self._idle.stop()
         if self._part is _Part.IDLE:
             self._socket.close()
             return
@@ -272,26 +313,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self._start_timer(self.limits.discard_seconds, self._socket.close)
 
+    def _end_idle(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
     # Bodies that a thread reads
 
-    def _offer_body(self) -> None:
+    def _offer_body(self, cycle: Cycle) -> None:
         """Let the application have a large body read by a thread; never one behind TLS, never a pipelined one."""
-        if self.scope["method"] not in _SENDING or self.scheme != "http" or self.pipeline:
+        scope = cycle.scope
+        if scope["method"] not in _SENDING or scope["scheme"] != "http" or self._pipeline:
             return
-        length = self._announced_length()
+        length = head.body_length(self._headers)
         if length is None or length >= LEAST:
-            self.scope["extensions"] = {BODY_OFFER: cast("dict[object, object]", BodyOffer(self, self.cycle))}
+            scope["extensions"] = {BODY_OFFER: BodyOffer(self, cycle)}
 
-    def _announced_length(self) -> int | None:
-        """Bytes of the body, None when it is chunked."""
-        for name, value in self.headers:
-            if name == b"content-length":
-                return int(value)
-            if name == b"transfer-encoding":
-                return None
-        return 0
-
-    def give_body(self, cycle: RequestResponseCycle) -> Reader | None:
+    def give_body(self, cycle: Cycle) -> Reader | None:
         """See ``Giver``. Only a body that is still coming: behind one that has come a further request may have begun."""
         if (
             cycle.disconnected
@@ -311,7 +348,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
         self._stop_timer()
         wire = Wire(duplicate, self.limits.window_bytes, self.limits.window_seconds)
-        first, cycle.body = bytes(cycle.body), bytearray()
+        first, cycle.body = bytes(cycle.body), b""
         length = next((int(value) for name, value in cycle.scope["headers"] if name == b"content-length"), None)
         if length is None:
             self._reader = self._chunked = ChunkedReader(wire, first, self.parser, self._is_fair)
@@ -345,8 +382,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _go_on(self, chunked: ChunkedReader | None) -> None:
         if chunked is None:
             # The old parser still waits for a body that never passed through it.
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser = self._make_parser()
         elif chunked.has_more:
             self._is_deaf = True
             self.cycle.keep_alive = False
@@ -359,36 +395,19 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # Bounds
 
-    def _check_header(self) -> None:
-        names = [name for name, _ in self.headers]
-        limits = self.limits
-        if len(names) > limits.header_count:
-            raise _Refusal(431)
-        if max(self._read, self._fed) > limits.header_bytes and self._header_size() > limits.header_bytes:
-            raise _Refusal(431)
-        version = self.parser.get_http_version()
-        if version not in {"1.1", "1.0"}:
-            raise _Refusal(505)
-        hosts = names.count(b"host")
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
-            raise _Refusal(400)
-        if b"transfer-encoding" in names:
-            self._check_coding(version)
-        if self.parser.should_upgrade() and (b"transfer-encoding" in names or b"content-length" in names):
-            # llhttp would take the body for the first bytes of another protocol.
-            raise _Refusal(400)
-        if b"expect" in names and not self.expect_100_continue:
-            raise _Refusal(417)
-
-    def _check_coding(self, version: str) -> None:
-        coding = next(value.strip().lower() for name, value in self.headers if name == b"transfer-encoding")
-        if version == "1.0":
-            raise _Refusal(400)
-        if coding != b"chunked":
-            raise _Refusal(501 if b"," in coding else 400)
-
-    def _header_size(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+    def _check_head(self, version: str) -> None:
+        limits, headers = self.limits, self._headers
+        if len(headers) > limits.header_count:
+            raise Refused(431)
+        longest = limits.header_bytes
+        if (self._read > longest or self._fed > longest) and head.size(self._url, headers) > longest:
+            raise Refused(431)
+        head.check(
+            headers,
+            version,
+            is_upgrade=self.parser.should_upgrade(),
+            expects_continue=self._expects_continue,
+        )
 
     def _check_progress(self) -> None:
         """Called after each piece that was parsed: start the clock of what is not complete yet."""
@@ -402,17 +421,17 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(400)
             elif self._timer is None and not self.cycle.response_complete:
                 self._start_window()
-        elif self.timeout_keep_alive_task is None and self._running() is None:
-            self._await_request()
+        elif not self._idle.is_running and self._running() is None:
+            self._idle.start()
 
     def _start_window(self) -> None:
         self._window_start = self._body_bytes
-        cast("_Flow", self.flow).has_paused = self.flow.read_paused
+        self.flow.has_paused = self.flow.read_paused
         self._start_timer(self.limits.window_seconds, self._check_window)
 
     def _check_window(self) -> None:
         self._timer = None
-        flow = cast("_Flow", self.flow)
+        flow = self.flow
         is_excused = flow.has_paused or flow.read_paused or self.cycle.waiting_for_100_continue
         if not is_excused and self._body_bytes - self._window_start < self.limits.window_bytes:
             self._refuse_slow()
@@ -438,11 +457,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int) -> None:
         """Answer in plain text and end the connection; never in the middle of another answer."""
-        source, reason = self.client[0] if self.client else "", _REFUSALS[status].decode().rstrip()
+        source, reason = self.client[0] if self.client else "", REFUSALS[status].decode().rstrip()
         _logger.info("http_refused", status=status, reason=reason, source_ip=source)
         cycle = self._running()
         if cycle is not None:
-            if self.pipeline or (cycle.response_started and self._part is _Part.BODY):
+            if self._pipeline or (cycle.response_started and self._part is _Part.BODY):
                 self._socket.close()
                 return
             if self._part is not _Part.BODY:
@@ -450,31 +469,16 @@ class BoundedProtocol(HttpToolsProtocol):
                 cycle.keep_alive = False
                 self._is_deaf = True
                 return
-            cycle.disconnected = True
-            cycle.message_event.set()
-        self._answer(status)
+            cycle.disconnect()
+        self._socket.write(refusal(status, self.default_head()))
         self.end()
 
-    def _running(self) -> RequestResponseCycle | None:
+    def _running(self) -> Cycle | None:
         """The exchange that was begun last, unless it is over."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle = cast("Cycle | None", self.cycle)
         return None if cycle is None or cycle.response_complete else cycle
 
-    def _answer(self, status: int) -> None:
-        text = _REFUSALS[status]
-        lines = [STATUS_LINE[status]]
-        lines += [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
-        lines.append(b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(text))
-        lines.append(b"connection: close\r\n\r\n" + text)
-        self._socket.write(b"".join(lines))
-
     # Clocks
-
-    def _await_request(self) -> None:
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
 
     def _start_timer(self, seconds: float, then: Any) -> None:
         self._stop_timer()
@@ -489,11 +493,3 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
-
-
-class _Refusal(Exception):
-    """Raised in a parser callback: the header is refused with this status."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-        super().__init__(status)

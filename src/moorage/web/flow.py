@@ -1,0 +1,143 @@
+"""One connection: how it flows both ways, how it ends, how long it may stay idle."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+#: So many bytes of a body may wait for the application before the connection is read no further.
+HIGH_WATER_BYTES: Final = 64 * 1024
+
+
+class Flow:
+    """Whether the connection is read and may be written to.
+
+    ``has_paused`` remembers that reading stood still: then a slow body is not the client's fault.
+    """
+
+    __slots__ = ("_transport", "_writable", "has_paused", "read_paused", "write_paused")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.read_paused = False
+        self.write_paused = False
+        self.has_paused = False
+        self._writable: asyncio.Event | None = None
+
+    async def drain(self) -> None:
+        """Wait until the client has taken enough of what was written."""
+        if self.write_paused:
+            if self._writable is None:
+                self._writable = asyncio.Event()
+            await self._writable.wait()
+
+    def pause_reading(self) -> None:
+        """Stop reading, and excuse the client for this window."""
+        self.has_paused = True
+        if not self.read_paused:
+            self.read_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if self.read_paused:
+            self.read_paused = False
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we send."""
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        """It has caught up, or is gone: whoever waits goes on."""
+        self.write_paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
+
+
+class Owner(Protocol):
+    """The protocol that a connection belongs to."""
+
+    is_ending: bool
+
+    def end(self) -> None:
+        """End the connection once what was written is sent."""
+
+
+class PoliteTransport(asyncio.Transport):
+    """A transport whose ``close`` lets the client read the answer before the connection ends."""
+
+    def __init__(self, transport: asyncio.Transport, owner: Owner) -> None:
+        super().__init__()
+        self._transport = transport
+        self._owner = owner
+        self._write = transport.write
+        self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
+        self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
+        self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
+        self.get_write_buffer_size = transport.get_write_buffer_size  # type: ignore[method-assign]
+
+    def is_closing(self) -> bool:
+        """Whether nothing more may be sent."""
+        return self._owner.is_ending or self._transport.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send, unless the connection has ended: of requests in line only the last is told that it has."""
+        if not self._owner.is_ending:
+            self._write(data)
+
+    def close(self) -> None:
+        """End the connection; what was written is sent first."""
+        self._owner.end()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()
+
+
+class IdleClock:
+    """Ends a connection that was idle for too long.
+
+    Its timer is not moved with every request: when it rings too early, it is set to the rest.
+    """
+
+    __slots__ = ("_loop", "_seconds", "_since", "_then", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, then: Callable[[], None]) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._then = then
+        self._since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the connection counts as idle."""
+        return self._since is not None
+
+    def start(self) -> None:
+        """The connection is idle from now on."""
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._seconds, self._ring)
+
+    def stop(self) -> None:
+        """It is not."""
+        self._since = None
+
+    def end(self) -> None:
+        """There is no connection any more."""
+        self._since = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._since is None:
+            return
+        left = self._since + self._seconds - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._ring)
+        else:
+            self._then()
