@@ -14,7 +14,7 @@ from moorage.config import Settings
 from moorage.domain.errors import RepositoryNotFound, Unavailable
 from moorage.metadata import accounts, images, sqlite
 from moorage.metadata.sqlite import SqliteDatabase, SqliteTooOld, connect
-from moorage.metadata.transaction import Transaction
+from moorage.metadata.transaction import Transaction, one_statement
 from tests.support.database import START, Clock, Pause, fresh_file, fresh_sqlite
 
 IDS = [f"{number:012}" for number in range(200)]
@@ -360,3 +360,38 @@ def test_nothing_is_acknowledged_into_a_file_that_was_removed(tmp_path: Path, is
     (tmp_path / "old.db").replace(tmp_path / "metadata.db")
     database.write_now(add, IDS[1])
     database.close()
+
+
+def test_a_read_of_one_statement_that_needs_another_sees_one_state(database: SqliteDatabase) -> None:
+    """It is run again from the start: what was written between its statements is in both or in neither."""
+    runs = []
+
+    @one_statement
+    def read_twice(tx: Transaction) -> tuple[bool, bool]:
+        before = has(tx, IDS[0])
+        runs.append(before)
+        if len(runs) == 1:
+            database.write_now(add, IDS[0])
+        return before, has(tx, IDS[0])
+
+    assert database.read_now(read_twice) == (True, True)
+    assert runs == [False, True]
+
+
+def test_a_snapshot_stays_what_it_was_while_others_write(database: SqliteDatabase) -> None:
+    """A use case that is not marked has a transaction from its first statement on."""
+
+    def read_twice(tx: Transaction) -> tuple[bool, bool]:
+        before = has(tx, IDS[0])
+        database.write_now(add, IDS[0])
+        return before, has(tx, IDS[0])
+
+    assert database.read_now(read_twice) == (False, False)
+
+
+def test_a_read_of_one_statement_leaves_no_snapshot_open(database: SqliteDatabase) -> None:
+    """Or the log could never be emptied."""
+    marked = one_statement(lambda tx: has(tx, IDS[0]))
+    assert not database.read_now(marked)
+    database.write_now(add, IDS[0])
+    assert database.read_now(marked)

@@ -21,6 +21,14 @@ class KeyRow(NamedTuple):
     is_account_active: int
 
 
+class KeyState(NamedTuple):
+    """What ``authorize`` judges an access key by."""
+
+    account_id: str
+    is_key_active: int
+    is_account_active: int
+
+
 class SecretRow(NamedTuple):
     """One version of a server key."""
 
@@ -43,6 +51,14 @@ _FIND_KEY = Query(
     .join(account, account.c.id == principal.c.account_id)
     .where(access_key.c.id == bindparam("id")),
     KeyRow._make,
+)
+_FIND_STATE = Query(
+    select(principal.c.account_id, access_key.c.is_active, account.c.is_active)
+    .select_from(access_key)
+    .join(principal, principal.c.id == access_key.c.principal_id)
+    .join(account, account.c.id == principal.c.account_id)
+    .where(access_key.c.id == bindparam("id")),
+    KeyState._make,
 )
 _FIND_ACCOUNT = Query(select(account.c.is_active).where(account.c.id == bindparam("id")), bool)
 _FIND_PRINCIPAL = Query(
@@ -74,6 +90,11 @@ _ADD_SECRET = Statement(secret.insert())
 def find_key(tx: Transaction, access_key_id: str) -> KeyRow | None:
     """The key with the state of its principal and account, or None."""
     return tx.find(_FIND_KEY, id=access_key_id)
+
+
+def find_key_state(tx: Transaction, access_key_id: str) -> KeyState | None:
+    """Whose key this is and whether it is good, or None."""
+    return tx.find(_FIND_STATE, id=access_key_id)
 
 
 def has_account(tx: Transaction, account_id: str) -> bool:

@@ -29,8 +29,10 @@ class BlobRow(NamedTuple):
     location: str
 
 
+LAYER_COLUMNS = (layer.c.id, layer.c.digest, layer.c.media_type, blob.c.id, blob.c.size, blob.c.location)
+
 _FIND = Query(
-    select(layer.c.id, layer.c.digest, layer.c.media_type, blob.c.id, blob.c.size, blob.c.location)
+    select(*LAYER_COLUMNS)
     .join(blob, blob.c.id == layer.c.blob_id)
     .where(layer.c.repository_id == bindparam("repository_id"), layer.c.digest == bindparam("digest")),
     LayerRow._make,

@@ -37,17 +37,18 @@ class RepositoryRow(NamedTuple):
         return tuple(msgspec.json.decode(self.exclusion_filters, type=list[str]))
 
 
+REPOSITORY_COLUMNS = (
+    repository.c.id,
+    repository.c.name,
+    repository.c.created_at,
+    repository.c.tag_mutability,
+    repository.c.exclusion_filters,
+    repository.c.image_count,
+    registry.c.account_id,
+    registry.c.region,
+)
 _COLUMNS = (
-    select(
-        repository.c.id,
-        repository.c.name,
-        repository.c.created_at,
-        repository.c.tag_mutability,
-        repository.c.exclusion_filters,
-        repository.c.image_count,
-        registry.c.account_id,
-        registry.c.region,
-    )
+    select(*REPOSITORY_COLUMNS)
     .join(registry, registry.c.id == repository.c.registry_id)
     .where(
         registry.c.account_id == bindparam("registry_id"),

@@ -1,7 +1,7 @@
 """One open transaction: all that a use case may touch."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Dialect
@@ -11,6 +11,28 @@ from moorage.metadata.manifest_cache import ManifestCache
 from moorage.metadata.queries import Query, Statement
 
 Result = TypeVar("Result")
+Read = TypeVar("Read", bound=Callable[..., Any])
+
+_MARK = "is_one_statement"
+
+
+def one_statement(use_case: Read) -> Read:
+    """Mark a use case that reads, as a rule by a single statement.
+
+    Such a statement is a snapshot of its own, so a database may spare it the beginning and the end of a
+    transaction. When the use case turns out to need another statement, it is run again from the start in one.
+    """
+    use_case.__dict__[_MARK] = True
+    return use_case
+
+
+def is_one_statement(use_case: Callable[..., Any]) -> bool:
+    """Whether a use case was marked so."""
+    return _MARK in getattr(use_case, "__dict__", ())
+
+
+class SnapshotNeeded(Exception):
+    """A use case wants a second statement where only one sees the same state."""
 
 
 class Cursor(Protocol):
@@ -85,3 +107,16 @@ class Transaction:
         if compiled.constants:
             parameters = compiled.constants | parameters
         return self._connection.execute(compiled.sql, parameters)
+
+
+class LoneStatement(Transaction):
+    """A transaction without beginning and end: room for one statement."""
+
+    #: Of the class until a statement was run: one is made for every request.
+    _is_used = False
+
+    def _execute(self, statement: Statement, parameters: dict[str, object]) -> Cursor:
+        if self._is_used:
+            raise SnapshotNeeded
+        self._is_used = True
+        return super()._execute(statement, parameters)

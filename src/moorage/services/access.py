@@ -5,6 +5,7 @@ from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsUnknown
 from moorage.domain.names import RepositoryName
 from moorage.metadata import accounts
+from moorage.metadata.accounts import KeyState
 from moorage.metadata.transaction import Transaction
 
 
@@ -23,9 +24,23 @@ def authorize(
 
     Raises ``CredentialsUnknown``, ``AccountSwitchedOff``, ``AccessDenied``.
     """
+    if not caller.is_trusted:
+        judge(accounts.find_key_state(tx, caller.access_key_id), caller, action, registry, repository_name)
+
+
+def judge(
+    key: KeyState | None,
+    caller: Caller,
+    action: str,
+    registry: RegistryKey,
+    repository_name: RepositoryName | None = None,
+) -> None:
+    """``authorize`` on what was read already, by the statement that also reads what is asked for (``metadata/asked``).
+
+    Judges by the key alone, before anybody looks at what exists.
+    """
     if caller.is_trusted:
         return
-    key = accounts.find_key(tx, caller.access_key_id)
     if key is None or not key.is_key_active:
         raise CredentialsUnknown
     if not key.is_account_active:

@@ -6,7 +6,7 @@ from moorage.domain.errors import AccountSwitchedOff, CredentialsUnknown
 from moorage.domain.names import RegistryId
 from moorage.metadata import accounts
 from moorage.metadata.accounts import SecretRow
-from moorage.metadata.transaction import Transaction
+from moorage.metadata.transaction import Transaction, one_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ def has_any_key(tx: Transaction) -> bool:
     return accounts.has_keys(tx)
 
 
+@one_statement
 def find_key_holder(tx: Transaction, access_key_id: str) -> KeyHolder:
     """Whose key this is. Raises ``CredentialsUnknown``, ``AccountSwitchedOff``."""
     key = accounts.find_key(tx, access_key_id)

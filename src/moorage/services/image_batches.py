@@ -108,7 +108,7 @@ def delete_image(
     repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
     image = find_image(tx, repository.id, digest)
     if image is None:
-        raise image_not_found(repository, digest)
+        raise image_not_found(registry, name, digest)
     indexes = images.list_indexes_of(tx, repository.id, image.digest)
     if indexes:
         raise ImageReferencedByIndex(indexes=indexes)
@@ -122,7 +122,7 @@ def delete_tag(tx: Transaction, caller: Caller, registry: RegistryKey, name: Rep
     """
     repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
     if not untag(tx, caller, repository, tag):
-        raise image_not_found(repository, tag)
+        raise image_not_found(registry, name, tag)
 
 
 def untag(tx: Transaction, caller: Caller, repository: RepositoryRow, name: Tag) -> bool:

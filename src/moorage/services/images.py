@@ -13,15 +13,17 @@ from moorage.domain.errors import (
     LimitExceeded,
     ManifestInvalid,
     ReferencedImagesMissing,
+    RepositoryNotFound,
 )
 from moorage.domain.manifest import Manifest, ManifestKind
 from moorage.domain.names import RepositoryName, Tag
-from moorage.metadata import images, layers, repositories, tags
+from moorage.metadata import asked, images, layers, repositories, tags
 from moorage.metadata.images import ImageRow
 from moorage.metadata.repositories import RepositoryRow
-from moorage.metadata.transaction import Transaction
+from moorage.metadata.transaction import Transaction, one_statement
 from moorage.rules.tag_mutability import TagMutability, is_immutable
-from moorage.services.repositories import exclusion_filters, open_for_push, open_repository
+from moorage.services.access import judge
+from moorage.services.repositories import exclusion_filters, open_for_push
 
 Reference = Digest | Tag
 
@@ -34,15 +36,19 @@ class ImageContent:
     content: bytes
 
 
+@one_statement
 def get_image(
     tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName, reference: Reference
 ) -> ImageContent:
     """The image that a digest or tag names. Raises ``RepositoryNotFound``, ``ImageNotFound``."""
-    repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage")
-    found = find_image(tx, repository.id, reference)
-    if found is None:
-        raise image_not_found(repository, reference)
-    return ImageContent(found, images.get_content(tx, found.manifest_id))
+    ask = asked.ask_image_by_digest if isinstance(reference, Digest) else asked.ask_image_by_tag
+    found = ask(tx, caller.access_key_id, registry, name, str(reference))
+    judge(found.key, caller, "ecr:BatchGetImage", registry, name)
+    if not found.has_repository:
+        raise RepositoryNotFound(repository_name=name, registry_id=registry.registry_id)
+    if found.image is None:
+        raise image_not_found(registry, name, reference)
+    return ImageContent(found.image, images.get_content(tx, found.image.manifest_id))
 
 
 def find_image(tx: Transaction, repository_id: int, reference: Reference) -> ImageRow | None:
@@ -52,14 +58,14 @@ def find_image(tx: Transaction, repository_id: int, reference: Reference) -> Ima
     return images.find_by_tag(tx, repository_id, reference)
 
 
-def image_not_found(repository: RepositoryRow, reference: Reference) -> ImageNotFound:
+def image_not_found(registry: RegistryKey, name: RepositoryName, reference: Reference) -> ImageNotFound:
     """The refusal that names the half that was asked for."""
     is_digest = isinstance(reference, Digest)
     return ImageNotFound(
         image_digest=str(reference) if is_digest else None,
         image_tag=None if is_digest else str(reference),
-        repository_name=repository.name,
-        registry_id=repository.registry_id,
+        repository_name=name,
+        registry_id=registry.registry_id,
     )
 
 

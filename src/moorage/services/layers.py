@@ -11,13 +11,14 @@ from moorage.domain.errors import (
     LayerInUse,
     LayerNotFound,
     NotFound,
+    RepositoryNotFound,
 )
 from moorage.domain.names import RepositoryName
-from moorage.metadata import images, layers
+from moorage.metadata import asked, images, layers
 from moorage.metadata.layers import LayerRow
 from moorage.metadata.repositories import RepositoryRow
-from moorage.metadata.transaction import Transaction
-from moorage.services.access import authorize
+from moorage.metadata.transaction import Transaction, one_statement
+from moorage.services.access import authorize, judge
 from moorage.services.registry_settings import current_setting
 from moorage.services.repositories import open_for_push, open_repository
 
@@ -33,6 +34,7 @@ class LayerAvailability:
     layer: LayerRow | None
 
 
+@one_statement
 def get_layer(
     tx: Transaction,
     caller: Caller,
@@ -42,8 +44,13 @@ def get_layer(
     action: str = "ecr:GetDownloadUrlForLayer",
 ) -> LayerRow:
     """The blob as the repository sees it. Raises ``RepositoryNotFound``, ``LayerNotFound``."""
-    repository = open_repository(tx, caller, registry, name, action)
-    return _find(tx, repository, digest)
+    found = asked.ask_layer(tx, caller.access_key_id, registry, name, str(digest))
+    judge(found.key, caller, action, registry, name)
+    if not found.has_repository:
+        raise RepositoryNotFound(repository_name=name, registry_id=registry.registry_id)
+    if found.layer is None:
+        raise LayerNotFound(digest=str(digest), repository_name=name, registry_id=registry.registry_id)
+    return found.layer
 
 
 def _find(tx: Transaction, repository: RepositoryRow, digest: Digest) -> LayerRow:

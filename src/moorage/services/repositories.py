@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.errors import LimitExceeded, RepositoryAlreadyExists, RepositoryNotEmpty, RepositoryNotFound
 from moorage.domain.names import RepositoryName
-from moorage.metadata import registries, repositories
+from moorage.metadata import asked, registries, repositories
 from moorage.metadata.repositories import RepositoryRow
-from moorage.metadata.transaction import Transaction
+from moorage.metadata.transaction import Transaction, one_statement
 from moorage.rules.resource_tags import check_resource_tags, merge_resource_tags
 from moorage.rules.tag_mutability import ExclusionFilter, TagMutability, check_filters
-from moorage.services.access import authorize
+from moorage.services.access import authorize, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class RepositoryPage:
     last: str | None
 
 
+@one_statement
 def open_repository(
     tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName, action: str
 ) -> RepositoryRow:
@@ -29,11 +30,11 @@ def open_repository(
 
     Raises what ``authorize`` raises, then ``RepositoryNotFound``.
     """
-    authorize(tx, caller, action, registry, name)
-    found = repositories.find_repository(tx, registry, name)
-    if found is None:
+    found = asked.ask_repository(tx, caller.access_key_id, registry, name)
+    judge(found.key, caller, action, registry, name)
+    if found.repository is None:
         raise RepositoryNotFound(repository_name=name, registry_id=registry.registry_id)
-    return found
+    return found.repository
 
 
 def open_for_push(

@@ -16,6 +16,9 @@ PIECE = 1024 * 1024
 PIECES_BUDGET = 32 * 1024 * 1024
 SMALLEST_PIECE = 64 * 1024
 
+#: Up to so many bytes are answered in one piece, without a stream: configurations of images, above all.
+SMALL = 64 * 1024
+
 _log = structlog.get_logger()
 
 
@@ -56,6 +59,15 @@ class Downloads:
         except BlobDamaged:
             return False
         return True
+
+    def read_small(self, reader: BlobReader, offset: int, length: int) -> bytes | None:
+        """Few bytes that are in memory already, and the reader is closed; else None, and ``stream`` has them."""
+        if length > SMALL:
+            return None
+        piece = reader.read_cached_at(offset, length)
+        if piece is not None:
+            reader.close()
+        return piece
 
     async def stream(self, reader: BlobReader, offset: int, length: int) -> AsyncIterator[bytes]:
         """``length`` bytes from ``offset`` on; closes the reader at the end, also of an abandoned stream."""

@@ -5,8 +5,7 @@ A handler cannot run without a caller, and only this module makes one from a req
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
@@ -48,6 +47,24 @@ class SignedCaller:
 AuthenticationCounter = Callable[[str, str], None]
 
 
+class _Counted:
+    """A block that checks credentials: its outcome is counted. Holds nothing, so any number may use it at once."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self, count: AuthenticationCounter) -> None:
+        self._count = count
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            self._count("accepted", "")
+        elif isinstance(error, RegistryError):
+            self._count("refused", type(error).__name__)
+
+
 class Authenticator:
     """Proves callers of both faces and of download URLs."""
 
@@ -63,6 +80,7 @@ class Authenticator:
         self._database = database
         self._keyring = keyring
         self._on_checked = on_checked
+        self._counted = _Counted(on_checked)
         # A sealed secret never changes, so opening it once is enough.
         self._open = lru_cache(maxsize=4_096)(
             lambda sealed, key_id: master_key.unseal(sealed, key_id.encode()).decode()
@@ -76,19 +94,10 @@ class Authenticator:
         Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``SignatureMismatch`` and their kin, and
         ``ServiceNotServed`` for a signature scoped to another service.
         """
-        with self._counted():
+        with self._counted:
             if self._settings.dev:
                 return self._trusted_json(request)
             return await self._prove_json(request, body)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        try:
-            yield
-        except RegistryError as refusal:
-            self._on_checked("refused", type(refusal).__name__)
-            raise
-        self._on_checked("accepted", "")
 
     async def check_unread(self, request: Request) -> None:
         """Refuse whoever could not have signed this request whatever its body: it need not be read then.
@@ -147,7 +156,7 @@ class Authenticator:
         No database is asked: the key's state is read by ``authorize``, in the transaction of the use case.
         Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``CredentialsExpired``.
         """
-        with self._counted():
+        with self._counted:
             headers = request.header_values(b"authorization")
             if len(headers) > 1:
                 raise CredentialsUnknown  # A proxy in between may have judged by the other one.
@@ -190,7 +199,7 @@ class Authenticator:
         As with a registry token, the key's state is read by ``authorize``. Raises ``CredentialsUnknown``,
         ``CredentialsExpired``.
         """
-        with self._counted():
+        with self._counted:
             claims = tokens.read_download_token(self._keyring, token, request.facts.received_at)
             account = RegistryId(claims.registry_id)
             caller = Caller(

@@ -1,7 +1,9 @@
 """A blob as the answer to GET or HEAD, whole or a part of it: the same for pulls and for download URLs."""
 
+from collections.abc import AsyncIterator
 from typing import Final
 
+from moorage.blobs.base import BlobReader
 from moorage.domain.errors import RangeNotSatisfiable
 from moorage.metadata.layers import LayerRow
 from moorage.transfers.downloads import Downloads
@@ -39,9 +41,14 @@ async def blob_response(request: Request, downloads: Downloads, layer: LayerRow,
         return Response(200, headers)
     reader = await downloads.open(layer)
     if part is None:
-        return Response(200, headers, downloads.stream(reader, 0, layer.size))
+        return Response(200, headers, _body(downloads, reader, 0, layer.size))
     headers.append((b"content-range", _content_range(part, layer.size)))
-    return Response(206, headers, downloads.stream(reader, part.offset, part.length))
+    return Response(206, headers, _body(downloads, reader, part.offset, part.length))
+
+
+def _body(downloads: Downloads, reader: BlobReader, offset: int, length: int) -> bytes | AsyncIterator[bytes]:
+    small = downloads.read_small(reader, offset, length)
+    return downloads.stream(reader, offset, length) if small is None else small
 
 
 def _content_range(part: ByteRange, size: int) -> bytes:

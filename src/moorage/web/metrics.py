@@ -11,7 +11,8 @@ import ipaddress
 import os
 import shutil
 import socket
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -87,7 +88,7 @@ class Metrics:
         )
         self._series: dict[tuple[str, str, int], _Series] = {}
         self._by_api: dict[str, _Api] = {}
-        self._by_result: dict[tuple[str, str], Counter] = {}
+        self._results: dict[tuple[str, str], int] = {}
         self._is_scheduled = False
 
     def started(self, api: str) -> None:
@@ -106,7 +107,8 @@ class Metrics:
         series.requests += 1
         if exchange.turned_away:
             self._throttled.labels(exchange.api, exchange.turned_away).inc()
-        series.duration.observe(exchange.seconds)
+        series.seconds += exchange.seconds
+        series.buckets[bisect_left(_BUCKETS, exchange.seconds)] += 1
         if not self._is_scheduled:
             self._schedule()
 
@@ -120,15 +122,17 @@ class Metrics:
             api.bytes_in = api.bytes_out = 0
         for series in self._series.values():
             if series.requests:
-                series.total.inc(series.requests)
-                series.requests = 0
+                series.publish()
+        for labels, count in self._results.items():
+            self._auth.labels(*labels).inc(count)
+        self._results.clear()
 
     def authenticated(self, result: str, reason: str = "") -> None:
-        """Count a check of credentials: ``accepted`` or ``refused``, and the kind of refusal."""
-        counter = self._by_result.get((result, reason))
-        if counter is None:
-            counter = self._by_result[result, reason] = self._auth.labels(result, reason)
-        counter.inc()
+        """Count a check of credentials: ``accepted`` or ``refused``, and the kind of refusal.
+
+        Published with the request that it is part of.
+        """
+        self._results[result, reason] = self._results.get((result, reason), 0) + 1
 
     def expose(self) -> bytes:
         """The text that Prometheus reads: of all processes in multi-process mode, else of this one."""
@@ -182,6 +186,18 @@ class _Series:
     total: Counter
     duration: Histogram
     requests: int = 0
+    seconds: float = 0.0
+    #: Requests by the bucket that they fall into, the last one without an end.
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(_BUCKETS) + 1))
+
+    def publish(self) -> None:
+        """Add up what was counted. The library can observe one value at a time only, at a price for each."""
+        self.total.inc(self.requests)
+        self.duration._sum.inc(self.seconds)  # noqa: SLF001
+        for bucket, count in zip(self.duration._buckets, self.buckets, strict=True):  # noqa: SLF001
+            if count:
+                bucket.inc(count)
+        self.requests, self.seconds, self.buckets = 0, 0.0, [0] * len(self.buckets)
 
 
 class MetricsPage:

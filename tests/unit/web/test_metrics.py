@@ -78,6 +78,19 @@ def test_bytes_and_time_are_summed() -> None:
     assert value(metrics, "ecr_http_request_duration_seconds_sum", api="v2", op="PutBlob") == 0.25
 
 
+def test_durations_fall_into_buckets_that_hold_all_shorter_ones() -> None:
+    """A bound belongs to its own bucket, as Prometheus wants it."""
+    metrics = Metrics()
+    for seconds in (0.0004, 0.001, 0.2, 1000.0):
+        count(metrics, Exchange(request(), "v2", 200, "GetBlob", seconds=seconds))
+    name = "ecr_http_request_duration_seconds"
+    counts = [
+        value(metrics, f"{name}_bucket", api="v2", op="GetBlob", le=le) for le in ("0.001", "0.25", "+Inf")
+    ]
+    assert counts == [2, 3, 4]
+    assert value(metrics, f"{name}_count", api="v2", op="GetBlob") == 4
+
+
 def test_running_requests_show_in_flight() -> None:
     """Up at the start, down at the end."""
     metrics = Metrics()
