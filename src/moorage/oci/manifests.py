@@ -27,7 +27,7 @@ async def get_manifest(call: Call) -> Response:
     headers = _headers(found.image)
     if is_not_modified(call.request, f'"{found.image.digest}"'):
         return Response(304, headers)
-    call.context.pulls.note(found.image.id, call.request.facts.received_at)
+    call.context.pulls.note_pull(found.image, call.request.facts.received_at)
     return Response(200, headers, found.content)
 
 

@@ -8,10 +8,16 @@ import contextlib
 
 from moorage.domain.errors import Unavailable
 from moorage.metadata.database import Database
+from moorage.metadata.images import ImageRow
 from moorage.services import images
 
 #: Seconds between two writes.
 FLUSH_SECONDS = 5.0
+
+#: A time that is so much older than the last pull is written anew. ECR: it is refreshed at least once in 24 hours.
+#: Else a registry whose images are all pulled now and then would write a row for nearly every pull, and each commit
+#: empties the page caches of all readers.
+COARSE_MICROSECONDS = 60 * 1_000_000
 
 #: Images per transaction, so that other writes need not wait for all of them.
 BATCH = 500
@@ -29,6 +35,11 @@ class PullTimes:
     def note(self, image_id: int, at: int) -> None:
         """An image was pulled at this time, in microseconds."""
         self._pulled_at[image_id] = max(at, self._pulled_at.get(image_id, at))
+
+    def note_pull(self, image: ImageRow, at: int) -> None:
+        """An image was pulled at this time; a row that tells of a pull shortly before it stays as it is."""
+        if image.last_pulled_at is None or at - image.last_pulled_at >= COARSE_MICROSECONDS:
+            self.note(image.id, at)
 
     def start(self) -> None:
         """Begin to write what is noted, every few seconds."""

@@ -11,7 +11,7 @@ from moorage.metadata import images, repositories
 from moorage.metadata.database import Database
 from moorage.metadata.images import ImageRow
 from moorage.transfers import pulls
-from moorage.transfers.pulls import PullTimes
+from moorage.transfers.pulls import COARSE_MICROSECONDS, PullTimes
 from tests.support.callers import APP, REGISTRY
 from tests.support.content import Shelf
 from tests.support.manifests import CONFIG, LAYER, distinct_image
@@ -71,6 +71,24 @@ def test_many_pulls_become_one_write(pulled: Pulled) -> None:
     asyncio.run(pulled.times.flush())
     assert pulled.database.writes == [{one: 199, two: 7}]
     assert pulled.recorded() == [199, 7]
+
+
+def test_a_pull_shortly_after_a_recorded_one_is_not_written(pulled: Pulled) -> None:
+    """ECR: the time is coarse."""
+    image = pulled.images[0]._replace(last_pulled_at=1_000)
+    pulled.times.note_pull(image, 1_000 + COARSE_MICROSECONDS - 1)
+    asyncio.run(pulled.times.flush())
+    assert pulled.database.writes == []
+
+
+def test_a_pull_long_after_the_recorded_one_is_written(pulled: Pulled) -> None:
+    """So is the first of all."""
+    one, two = pulled.images
+    at = 1_000 + COARSE_MICROSECONDS
+    pulled.times.note_pull(one._replace(last_pulled_at=1_000), at)
+    pulled.times.note_pull(two, at)
+    asyncio.run(pulled.times.flush())
+    assert pulled.recorded() == [at, at]
 
 
 def test_nothing_noted_is_nothing_written(pulled: Pulled) -> None:

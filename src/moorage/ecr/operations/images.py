@@ -54,7 +54,7 @@ async def batch_get_image(call: Call, request: dict[str, Any]) -> dict[str, Any]
         image_batches.batch_get_images, call.caller, registry, name, _read_image_ids(request)
     )
     for one in found:
-        call.context.pulls.note(one.image.id, call.caller.request.received_at)
+        call.context.pulls.note_pull(one.image, call.caller.request.received_at)
     return {
         "images": [answers.image(registry.registry_id, name, one.image, one.tag, one.content) for one in found],
         "failures": [answers.image_failure(failure) for failure in failures],
