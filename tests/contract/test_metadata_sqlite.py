@@ -11,7 +11,7 @@ import pysqlite3
 import pytest
 
 from moorage.config import Settings
-from moorage.domain.errors import RepositoryNotFound, Unavailable
+from moorage.domain.errors import RepositoryNotFound, TooManyRequests, Unavailable
 from moorage.metadata import accounts, images, sqlite
 from moorage.metadata.sqlite import SqliteDatabase, SqliteTooOld, connect
 from moorage.metadata.transaction import Transaction, one_statement
@@ -64,6 +64,25 @@ def test_a_refused_use_case_changes_nothing(database: SqliteDatabase) -> None:
     with pytest.raises(RepositoryNotFound):
         database.write_now(add_and_refuse, IDS[0])
     assert not database.read_now(has, IDS[0])
+
+
+def test_more_writes_than_may_wait_are_refused_at_once(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those before them are not; and readiness, which writes as well, stays true."""
+    monkeypatch.setattr(sqlite, "MOST_WAITING", 3)
+
+    async def play() -> list[Any]:
+        pause = Pause(database)
+        tasks = [asyncio.ensure_future(database.write(add, each)) for each in IDS[:5]]
+        tasks.append(asyncio.ensure_future(database.probe()))
+        await asyncio.sleep(0)
+        pause.end()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    results = [type(result) for result in asyncio.run(play())]
+    assert results == [type(None)] * 3 + [TooManyRequests] * 2 + [type(None)]
+    assert [database.read_now(has, each) for each in IDS[:5]] == [True] * 3 + [False] * 2
 
 
 def test_a_refusal_does_not_undo_others_of_its_group(database: SqliteDatabase) -> None:

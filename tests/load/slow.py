@@ -61,6 +61,8 @@ async def crawl(target: Target, size: Size, seconds: float) -> Outcome:
 
     async def drip(peer: Peer, data: bytes) -> None:
         for number in range(len(data)):
+            if not peer.is_open:
+                return
             await peer.send(data[number : number + 1])
             await asyncio.sleep(1)
 
@@ -72,7 +74,7 @@ async def crawl(target: Target, size: Size, seconds: float) -> Outcome:
         async with Peer(target.address) as peer:
             location = (await peer.ask(upload)).headers.get("location", "")
             await peer.send(request("PATCH", location, target.authorization, length=-1))
-            while True:
+            while peer.is_open:
                 await peer.send(chunk(b"x"))
                 await asyncio.sleep(1)
 

@@ -65,7 +65,8 @@ class Peer:
     @property
     def is_open(self) -> bool:
         """Whether it may still be used."""
-        return self._writer is not None and not self._writer.is_closing()
+        is_ended = self._reader is None or self._reader.at_eof()
+        return self._writer is not None and not self._writer.is_closing() and not is_ended
 
     async def connect(self) -> None:
         """Connect anew. Raises ``NoAnswer``."""

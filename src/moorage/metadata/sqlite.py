@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from moorage.config import Settings
-from moorage.domain.errors import Unavailable
+from moorage.domain.errors import TooManyRequests, Unavailable
 from moorage.metadata.database import Arguments, Result, UseCase
 from moorage.metadata.manifest_cache import ManifestCache
 from moorage.metadata.transaction import LoneStatement, SnapshotNeeded, Transaction, is_one_statement
@@ -33,6 +33,9 @@ OLDEST_SQLITE = (3, 51, 3)
 
 #: Use cases that one commit may carry.
 MAX_GROUP = 64
+
+#: Use cases that may wait for the writer thread; more would only be given up by those who wait for them.
+MOST_WAITING = 16 * MAX_GROUP
 
 #: Size of the write-ahead log that starts a checkpoint, in bytes.
 CHECKPOINT_BYTES = 8 * 1024 * 1024
@@ -182,7 +185,12 @@ class SqliteDatabase:
     async def write(
         self, use_case: UseCase[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """See ``Database.write``. A caller that is cancelled does not undo what is already queued."""
+        """See ``Database.write``. A caller that is cancelled does not undo what is already queued.
+
+        Raises ``TooManyRequests`` when too many wait already.
+        """
+        if self._queue.qsize() >= MOST_WAITING:
+            raise TooManyRequests
         return await asyncio.wrap_future(self._enqueue(lambda tx: use_case(tx, *args, **kwargs)))
 
     def write_now(
@@ -353,7 +361,8 @@ class SqliteDatabase:
 
     async def probe(self) -> None:
         """See ``Database.probe``."""
-        await self.write(self._touch)
+        # Not by ``write``: readiness must not be refused for there is much to do.
+        await asyncio.wrap_future(self._enqueue(self._touch))
 
     def _touch(self, _tx: Transaction) -> None:
         # Setting a value, even the same one, writes a page: a full or read-only disk is noticed.

@@ -6,7 +6,7 @@ ECR's ``lastRecordedPullTime`` is coarse, so a crash may lose the last few secon
 import asyncio
 import contextlib
 
-from moorage.domain.errors import Unavailable
+from moorage.domain.errors import TooManyRequests, Unavailable
 from moorage.metadata.database import Database
 from moorage.metadata.images import ImageRow
 from moorage.services import images
@@ -53,12 +53,12 @@ class PullTimes:
         await self.flush()
 
     async def flush(self) -> None:
-        """Write what is noted. While the database is away it stays noted."""
+        """Write what is noted. While the database is away or has too much to do it stays noted."""
         noted, self._pulled_at = list(self._pulled_at.items()), {}
         while noted:
             try:
                 await self._database.write(images.record_pulls, dict(noted[:BATCH]))
-            except Unavailable:
+            except (Unavailable, TooManyRequests):
                 for image_id, at in noted:
                     self.note(image_id, at)
                 return

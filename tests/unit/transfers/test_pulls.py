@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from moorage.domain.caller import Caller
-from moorage.domain.errors import Unavailable
+from moorage.domain.errors import TooManyRequests, Unavailable
 from moorage.metadata import images, repositories
 from moorage.metadata.database import Database
 from moorage.metadata.images import ImageRow
@@ -24,10 +24,13 @@ class RecordingDatabase:
         self.database = database
         self.writes: list[dict[int, int]] = []
         self.is_away = False
+        self.is_busy = False
         self.is_away_after: int | None = None
 
     async def write(self, use_case: Any, noted: dict[int, int]) -> None:
         """Run it unless away."""
+        if self.is_busy:
+            raise TooManyRequests
         if self.is_away or self.is_away_after == len(self.writes):
             raise Unavailable(what="the metadata database")
         self.writes.append(dict(noted))
@@ -119,7 +122,9 @@ def test_pulls_are_kept_while_the_database_is_away(pulled: Pulled) -> None:
         await pulled.times.flush()
         pulled.times.note(one, 9)
         await pulled.times.flush()
-        pulled.database.is_away = False
+        pulled.database.is_away, pulled.database.is_busy = False, True
+        await pulled.times.flush()
+        pulled.database.is_busy = False
         await pulled.times.flush()
 
     asyncio.run(run())
