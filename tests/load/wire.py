@@ -94,7 +94,8 @@ class Peer:
     async def receive(self, pause: float = 0.0, piece: int = _PIECE) -> Answer:
         """The next answer, ``pause`` seconds between pieces. Raises ``NoAnswer``, ``Truncated``, ``TimeoutError``."""
         assert self._reader is not None
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        clock = asyncio.get_running_loop().time
+        async with asyncio.timeout(PATIENCE_SECONDS) as patience:
             status, headers = await self._read_head()
             left = int(headers.get("content-length", 0))
             digest, kept, length = hashlib.sha256(), bytearray(), left
@@ -105,6 +106,7 @@ class Peer:
                     raise Truncated(f"{left} of {length} bytes are missing: {error}") from error
                 if not data:
                     raise Truncated(f"{left} of {length} bytes are missing")
+                patience.reschedule(clock() + PATIENCE_SECONDS)
                 left -= len(data)
                 digest.update(data)
                 if len(kept) < 65536:
