@@ -1,10 +1,6 @@
 """A bound on the connections of a process, so that neither its descriptors nor its memory run out."""
 
 import asyncio
-from typing import Any
-
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from moorage.web.descriptors import SPARE_CONNECTIONS
 from moorage.web.http import CROWD
@@ -26,31 +22,15 @@ class CrowdedProtocol(BoundedProtocol):
     #: A subclass says how many.
     most_connections = 0
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._others = server_state.connections
-        self._is_too_much = False
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
-        crowd = len(self._others)
+        crowd = len(self._server_state.connections)
         if crowd > self.most_connections + SPARE_CONNECTIONS:
             transport.write(_FULL)
             self.transport.close()
-        self._is_too_much = crowd > self.most_connections
-
-    def on_headers_complete(self) -> None:
-        """A request begins."""
-        super().on_headers_complete()
-        if self._is_too_much:
-            self.cycle.scope["extensions"] = {CROWD: {}}
+        if crowd > self.most_connections:
+            self._scope["extensions"] = {CROWD: {}}
 
 
 def bounded(connections: int) -> type[CrowdedProtocol]:

@@ -324,6 +324,8 @@ class BoundedProtocol(asyncio.Protocol):
         scope = cycle.scope
         if scope["method"] not in _SENDING or scope["scheme"] != "http" or self._pipeline:
             return
+        if "extensions" in scope:
+            return  # The connection is one too many: nobody will ask for a body.
         length = head.body_length(self._headers)
         if length is None or length >= LEAST:
             scope["extensions"] = {BODY_OFFER: BodyOffer(self, cycle)}
