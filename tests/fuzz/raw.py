@@ -134,6 +134,8 @@ async def _read(reader: asyncio.StreamReader, received: bytearray) -> None:
 
 async def _write(case: Case, writer: asyncio.StreamWriter) -> None:
     for piece in case.pieces:
+        if writer.transport.is_closing():
+            return  # The server has ended the connection.
         writer.write(piece)
         await writer.drain()
         if case.is_slow:
