@@ -65,10 +65,15 @@ def test_the_statements_are_found() -> None:
     assert {"images._PAGES[TAGGED]", "tags._PAGE", "repositories._PAGE", "uploads._STALE"} <= ORDERED
 
 
+#: The one row that ``metadata/asked`` begins with, so that it has an answer whatever is missing.
+CONSTANT_ROW = {"CO-ROUTINE request", "SCAN CONSTANT ROW", "SCAN request"}
+
+
 @pytest.mark.parametrize("name", sorted(LOOKUPS.keys() - WHOLE))
 def test_no_statement_reads_a_table_from_end_to_end(connection: Any, name: str) -> None:
     """Each step of the plan searches by an index or a row id."""
-    assert [step for step in plan(connection, LOOKUPS[name]) if not step.startswith("SEARCH")] == []
+    steps = set(plan(connection, LOOKUPS[name])) - CONSTANT_ROW
+    assert [step for step in steps if not step.startswith("SEARCH")] == []
 
 
 @pytest.mark.parametrize("name", sorted(ORDERED))
