@@ -39,14 +39,13 @@ class Results:
     skipped: list[str] = field(default_factory=list)
 
     def read(self, junit: Path) -> None:
-        """Sort the tests of a JUnit report; a suite that wrote none raises ``FileNotFoundError``."""
+        """Sort the tests of a JUnit report by their ``status``; the suite writes no other sign of an outcome.
+
+        A word for it that is not known counts as failed.
+        """
+        lists = {"passed": self.passed, "skipped": self.skipped}
         for case in ET.parse(junit).iter("testcase"):
-            children = {child.tag for child in case}
-            if children & {"failure", "error"}:
-                outcome = self.failed
-            else:
-                outcome = self.skipped if "skipped" in children else self.passed
-            outcome.append(case.get("name", "?"))
+            lists.get(case.get("status", ""), self.failed).append(case.get("name", "?"))
 
     @property
     def unexpected_skips(self) -> list[str]:
@@ -70,6 +69,7 @@ def suite_environment(served: Served, version: str, password: str) -> dict[str, 
         "OCI_USERNAME": "AWS",
         "OCI_PASSWORD": password,
         "OCI_VERSION": version,
+        "OCI_API_BLOBS_UPLOAD_CANCEL": "true",  # the suite leaves it out for 1.1, where it is optional
     }
 
 
