@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bench.compare import Comparison, Samples
 from bench.figures import FIGURES, FULL, QUICK, Figure, Scale
+from bench.records import RECORDS, Record
 from bench.report import heading, table
 
 RESULTS = Path(__file__).with_name("results")
@@ -37,29 +38,36 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.list:
         sys.stdout.writelines(f"{figure.id:20} {figure.work}\n" for figure in FIGURES)
+        sys.stdout.writelines(f"{record.id:20} {record.what}\n" for record in RECORDS)
         return 0
-    figures = _chosen(arguments.only, parser)
+    figures, records = _chosen(arguments.only, parser)
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         parser.error(f"not on PATH: {', '.join(missing)}; .ci/run bench installs and finds them")
     scale = FULL if arguments.full else QUICK
     if arguments.rounds:
         scale = replace(scale, rounds=arguments.rounds)
-    text = heading(scale)
+    text, samples = heading(scale), {}
     with tempfile.TemporaryDirectory(prefix="moorage-bench-", dir=arguments.directory) as directory:
-        samples = Comparison(figures, scale, Path(directory)).run()
-    text = f"{text}\n{table(samples, figures)}\n"
+        if figures:
+            samples = Comparison(figures, scale, Path(directory)).run()
+            text = f"{text}\n{table(samples, figures)}\n"
+        for record in records:
+            text += "\n".join(
+                [f"\n`{record.id}`: {record.what}", *record.take(Path(directory) / record.id, scale), ""]
+            )
     sys.stdout.write(f"{text}\nkept in {_keep(text, samples, scale)}\n")
     return 0
 
 
-def _chosen(ids: list[str] | None, parser: argparse.ArgumentParser) -> list[Figure]:
+def _chosen(ids: list[str] | None, parser: argparse.ArgumentParser) -> tuple[list[Figure], list[Record]]:
     if ids is None:
-        return FIGURES
-    unknown = set(ids) - {figure.id for figure in FIGURES}
+        return FIGURES, RECORDS
+    known = {figure.id for figure in FIGURES} | {record.id for record in RECORDS}
+    unknown = set(ids) - known
     if unknown:
         parser.error(f"no such figure: {', '.join(sorted(unknown))}; --list names them")
-    return [figure for figure in FIGURES if figure.id in ids]
+    return [one for one in FIGURES if one.id in ids], [one for one in RECORDS if one.id in ids]
 
 
 def _keep(text: str, samples: Samples, scale: Scale) -> Path:

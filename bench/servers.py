@@ -5,16 +5,28 @@ import http.client
 import json
 import os
 import ssl
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as SigningCredentials
 
-from tests.serving import REGION, Credentials, answers, command, free_port, running, wait_until_ready
+from tests.serving import (
+    REGION,
+    START_SECONDS,
+    Credentials,
+    answers,
+    command,
+    free_port,
+    running,
+    tail,
+    wait_until_ready,
+)
 
 WORKERS = 2
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -48,6 +60,8 @@ class Server:
     is_tls: bool = False
     authorization: str = ""
     keys: Credentials | None = None
+    #: From the start of the process to its first good answer.
+    start_seconds: float = 0.0
 
     @property
     def url(self) -> str:
@@ -125,13 +139,10 @@ def moorage(directory: Path, certificate: Certificate | None = None, *flags: str
     address, log, data = f"127.0.0.1:{free_port()}", directory / "server.log", directory / "data"
     tls = ["--tls-cert", str(certificate.chain), "--tls-key", str(certificate.key)] if certificate else []
     with running(command(data, address, "--workers", str(WORKERS), *tls, *flags), log) as process:
-        found = Server("Moorage", address, process.pid, data, certificate is not None)
-        wait_until_ready(lambda: is_answering(found, "/readyz"), process, log)
-        keys = Credentials.read(data)
-        answer = Server("Moorage", address, process.pid, data, found.is_tls, "", keys).call(
-            "GetAuthorizationToken", {}
-        )
-        yield Server("Moorage", address, process.pid, data, found.is_tls, f"Basic {_token(answer)}", keys)
+        bare = Server("Moorage", address, process.pid, data, certificate is not None)
+        seconds = _await_answer(bare, "/readyz", process, log)
+        known = replace(bare, keys=Credentials.read(data), start_seconds=seconds)
+        yield replace(known, authorization=f"Basic {_token(known.call('GetAuthorizationToken', {}))}")
 
 
 def _token(answer: dict[str, object]) -> str:
@@ -160,8 +171,7 @@ def distribution(directory: Path, certificate: Certificate | None = None) -> Ite
     argv = ["registry", "serve", str(Path(__file__).with_name("distribution.yml"))]
     with running(argv, log, environment) as process:
         server = Server("distribution", address, process.pid, data, certificate is not None)
-        wait_until_ready(lambda: is_answering(server, "/v2/"), process, log)
-        yield server
+        yield replace(server, start_seconds=_await_answer(server, "/v2/", process, log))
 
 
 @contextmanager
@@ -174,7 +184,17 @@ def moto(directory: Path, _certificate: Certificate | None = None) -> Iterator[S
         yield Server("moto", address, process.pid, directory, keys=Credentials("bench", "bench"))
 
 
-def is_answering(server: Server, path: str) -> bool:
+def _await_answer(server: Server, path: str, process: subprocess.Popen[bytes], log: Path) -> float:
+    """Seconds until a GET of this path is answered with 200. Raises ``BenchError`` when the process ends first."""
+    began = time.perf_counter()
+    while not _is_answering(server, path):
+        if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
+            raise BenchError(f"{server.name} did not start\n{tail(log)}")
+        time.sleep(0.005)
+    return time.perf_counter() - began
+
+
+def _is_answering(server: Server, path: str) -> bool:
     """Whether a GET of this path is answered with 200."""
     try:
         return server.request("GET", path)[0] == 200
