@@ -43,7 +43,7 @@ _STATUS_TAIL = """
 
 ## What else is not there yet
 
-- PostgreSQL and S3: `--database` and `--storage` refuse by name. Metadata is SQLite, blobs are files.
+- S3: `--storage` refuses by name; blobs are files. Nothing moves a registry from SQLite to PostgreSQL yet.
 - Users, roles and policies: each account has its root, who may do everything in that account and nothing in others.
 - Garbage collection: what is deleted is gone for every client, its bytes stay on the disk. So do files that a
   crash left without a row.
@@ -62,10 +62,12 @@ _STATUS_TAIL = """
 | an acknowledged push survives a power cut | `tests/durability/power_cuts.py`, 50 rounds in CI, 500 in `make proof`; servers whose syncs are only pretended are found out |
 | each step of a push or a deletion may fail or end the server; disks may be full, read-only or gone | `tests/faults` |
 | slow clients harm nobody; too much is turned away; a stop cuts nothing off; memory does not follow a layer's size | `python -m tests.load`, short in CI, with `--full` in `make proof` |
+| bad input gets a clear error and leaves no trace | `tests/threats`, an index of cases that fails where a test is missing; `python -m tests.fuzz`, 100,000 hostile requests in CI, ten million in `make proof` |
+| PostgreSQL is as good as SQLite | `.ci/run postgresql`: services, transfers and both faces on a real server, concurrent pairs, outages |
 | every sample of the API reference | `tests/ecr/test_seeds.py` |
 | imports only go down | `make layers` |
 
-Next: proof under hostile input and load, PostgreSQL, and the marks for speed.
+Next: the marks for speed ([benchmarks.md](benchmarks.md)), PostgreSQL under many writers, and the policies that say who may do what.
 """
 
 

@@ -2,7 +2,7 @@
 
 A use case runs in a thread, on a connection of its own. Writes are SERIALIZABLE: of two that cannot both be true one
 is undone by the server and run again here. Reads are REPEATABLE READ on one snapshot, which has every write that was
-acknowledged anywhere before it began, and can never be undone (``docs/adr/0008-postgresql.md``).
+acknowledged anywhere before it began, and can never be undone (``docs/adr/0009-postgresql.md``).
 """
 
 import asyncio
