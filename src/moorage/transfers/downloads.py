@@ -61,10 +61,17 @@ class Downloads:
         return True
 
     def read_small(self, reader: BlobReader, offset: int, length: int) -> bytes | None:
-        """Few bytes that are in memory already, and the reader is closed; else None, and ``stream`` has them."""
+        """Few bytes that are in memory already, and the reader is closed; else None, and ``stream`` has them.
+
+        Raises ``Unavailable``, the reader closed.
+        """
         if length > SMALL:
             return None
-        piece = reader.read_cached_at(offset, length)
+        try:
+            piece = reader.read_cached_at(offset, length)
+        except BlobStoreFailed as error:
+            reader.close()
+            raise Unavailable(what=f"the blob store: {error}") from error
         if piece is not None:
             reader.close()
         return piece

@@ -1,6 +1,7 @@
 """Serving stored blobs: whole, in part, from memory or from a slow disk, and damaged ones not at all."""
 
 import asyncio
+import errno
 
 import pytest
 
@@ -30,6 +31,22 @@ class ColdReader(MemoryBlobReader):
         """Counted."""
         self.reads += 1
         return super().read_at(offset, length)
+
+
+class BrokenReader(MemoryBlobReader):
+    """A blob on a disk that answers with errors."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.is_closed = False
+
+    def read_cached_at(self, offset: int, length: int) -> bytes | None:
+        """Fails."""
+        raise BlobStoreFailed("reading a blob", errno.EIO)
+
+    def close(self) -> None:
+        """Noted."""
+        self.is_closed = True
 
 
 @pytest.fixture
@@ -130,3 +147,11 @@ def test_a_store_that_fails_is_unavailable(harbour: Harbour, layer: LayerRow) ->
         asyncio.run(Downloads(harbour.store, harbour.threads).open(layer))
     harbour.store.failing = set()
     harbour.store.delete(layer.location)
+
+
+def test_a_small_blob_on_a_failing_disk_is_unavailable(downloads: Downloads) -> None:
+    """Nothing was answered yet, so the client hears of it in its face's words; the reader is closed."""
+    reader = BrokenReader(b"abc")
+    with pytest.raises(Unavailable):
+        downloads.read_small(reader, 0, 3)
+    assert reader.is_closed
