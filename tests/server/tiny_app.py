@@ -93,6 +93,7 @@ async def _pieces(length: int) -> AsyncIterator[bytes]:
     try:
         for _ in range(length // len(piece)):
             yield piece
+        SEEN.append("stream whole")
     finally:
         SEEN.append("stream closed")
 

@@ -88,6 +88,8 @@ class BoundedProtocol(asyncio.Protocol):
         self._pipeline: deque[Cycle] = deque()
         #: Begun while bytes are parsed; it runs once all of them are.
         self._due: Cycle | None = None
+        #: The one that the application works on.
+        self._answering: Cycle | None = None
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
@@ -126,9 +128,9 @@ class BoundedProtocol(asyncio.Protocol):
         if self._reader is not None:
             self._reader.wire.abandon()
         self._server_state.connections.discard(self)
-        running = self._running()
-        if running is not None:
-            running.disconnect()
+        for cycle in (self._answering, self._running()):
+            if cycle is not None:
+                cycle.disconnect()
         self.flow.resume_writing()
         self.parser = None
 
@@ -143,8 +145,8 @@ class BoundedProtocol(asyncio.Protocol):
         self._read = len(data)
         self._fed += self._read
         self._parse(data)
-        if self._due is not None:
-            due, self._due = self._due, None
+        due, self._due = self._due, None
+        if due is not None and not due.disconnected:
             self._start(due)
 
     def _parse(self, data: bytes) -> None:
@@ -259,6 +261,7 @@ class BoundedProtocol(asyncio.Protocol):
 
     def _start(self, cycle: Cycle) -> None:
         """Have the application answer, at once as far as it need not wait."""
+        self._answering = cycle
         task = eager.run(self.loop, cycle.run(self._app))
         if task is not None:
             tasks = self._server_state.tasks
