@@ -8,7 +8,6 @@ import asyncio
 from asyncio.tasks import _enter_task, _leave_task  # documented: "Extending asyncio", task lifetime support
 from collections.abc import Coroutine, Generator
 from contextvars import copy_context
-from types import coroutine
 from typing import Any
 
 
@@ -64,22 +63,41 @@ def run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> "as
         return None
     finally:
         _leave_task(loop, first)
-    task = loop.create_task(_go_on(work, awaited), context=context)
+    task = loop.create_task(_Rest(work, awaited), context=context)
     first.become(task)
     return task
 
 
-@coroutine
-def _go_on(work: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    """The rest of a coroutine that waits for ``awaited`` already."""
-    while True:
-        try:
-            yield awaited
-        except BaseException as thrown:  # noqa: BLE001 - it is the coroutine's, a cancellation above all
-            error: BaseException | None = thrown
-        else:
-            error = None
-        try:
-            awaited = work.send(None) if error is None else work.throw(error)
-        except StopIteration:
-            return
+class _Rest(Coroutine[Any, Any, None]):
+    """The rest of a coroutine that waits for ``awaited`` already.
+
+    No generator: one that a task throws into before its first step ends there, and the coroutine hears nothing of it.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, None], awaited: Any) -> None:
+        self._work = work
+        self._awaited = awaited
+        self._is_begun = False
+
+    def send(self, value: Any) -> Any:
+        """The first step tells the task what is waited for."""
+        if self._is_begun:
+            return self._work.send(value)
+        self._is_begun = True
+        return self._awaited
+
+    def throw(self, error: Any, *rest: Any) -> Any:
+        """A cancellation before the first step goes the way of any other: what is waited for is cancelled first."""
+        awaited = None if self._is_begun else self._awaited
+        self._is_begun = True
+        if awaited is not None and isinstance(error, asyncio.CancelledError) and awaited.cancel():
+            return awaited
+        return self._work.throw(error, *rest)
+
+    def close(self) -> None:
+        """Nobody waits for the rest any more."""
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        """Like the coroutine's own, from where it is. A task does without."""
+        return self._work.__await__()

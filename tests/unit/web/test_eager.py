@@ -109,6 +109,56 @@ def test_a_cancellation_reaches_the_coroutine_where_it_waits() -> None:
     assert seen == ["cancelled"]
 
 
+@pytest.mark.parametrize("waits_for_something", [True, False])
+def test_a_cancellation_in_the_same_turn_reaches_the_coroutine(waits_for_something: bool) -> None:
+    """The end of a drain cancels whatever runs, also what has just begun."""
+    seen = []
+
+    async def work() -> None:
+        try:
+            await (asyncio.Event().wait() if waits_for_something else asyncio.sleep(0))
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            await asyncio.sleep(0)
+            seen.append("answered")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+
+        def start() -> None:
+            task = eager.run(loop, work())
+            assert task is not None
+            task.cancel()
+            task.add_done_callback(ended.set_result)
+
+        loop.call_soon(start)
+        (await ended).result()
+
+    asyncio.run(main())
+    assert seen == ["cancelled", "answered"]
+
+
+def test_a_cancellation_in_the_same_turn_reaches_what_is_waited_for() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        inner: asyncio.Future[None] = loop.create_future()
+
+        async def work() -> None:
+            await inner
+
+        def start() -> None:
+            task = eager.run(loop, work())
+            assert task is not None
+            task.cancel()
+
+        loop.call_soon(start)
+        with pytest.raises(asyncio.CancelledError):
+            await inner
+
+    asyncio.run(main())
+
+
 def test_an_error_that_is_awaited_reaches_the_coroutine() -> None:
     seen = []
 
