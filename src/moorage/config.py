@@ -211,8 +211,8 @@ class Settings(BaseSettings):
 def load(flags: dict[str, Any], file: Path | None = None) -> Settings:
     """Merge flags over environment over TOML file over defaults, the quotas one by one.
 
-    Raises ``pydantic.ValidationError`` with a sentence per wrong setting, ``pydantic_settings.SettingsError`` for a variable of the
-    environment that cannot be read, ``OSError`` or ``tomllib.TOMLDecodeError`` for an unreadable file.
+    Raises ``pydantic.ValidationError`` with a sentence per wrong setting, ``pydantic_settings.SettingsError`` for a
+    variable of the environment that cannot be read, ``OSError`` or ``tomllib.TOMLDecodeError`` for an unreadable file.
     """
     merged: dict[str, Any] = tomllib.loads(file.read_text()) if file else {}
     environment = EnvSettingsSource(Settings)()

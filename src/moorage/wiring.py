@@ -193,7 +193,8 @@ def _check_sqlite(settings: Settings) -> None:
     database, blobs = database_path(settings), settings.data_dir / "blobs"
     if settings.database and database.exists():
         raise StartRefused(
-            f"{settings.data_dir} belongs to the SQLite database {database}: PostgreSQL needs a data directory of its own"
+            f"{settings.data_dir} belongs to the SQLite database {database}: "
+            "PostgreSQL needs a data directory of its own"
         )
     if not settings.database and blobs.exists() and not database.exists():
         raise StartRefused(

@@ -1,4 +1,4 @@
-"""Pairs of use cases that meet, on every database: of two that cannot both be true one is refused, and no row is wrong."""
+"""Pairs of use cases that meet, on every database: of two that cannot both be true one is refused; no row is wrong."""
 
 import random
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The JSON API in this process: a fresh server over a fresh database and memory, and clients that sign like botocore does."""
+"""The JSON API in this process: a fresh server over a fresh database and memory, clients that sign like botocore."""
 
 import asyncio
 import itertools
@@ -23,6 +23,7 @@ from moorage.blobs.memory import MemoryBlobStore
 from moorage.config import Settings
 from moorage.domain.caller import RegistryKey, RequestFacts
 from moorage.domain.digest import Digest
+from moorage.domain.errors import RegistryError
 from moorage.domain.names import RegistryId
 from moorage.ecr.contract import EXCEPTIONS, OPERATIONS, SHAPES, TARGET_PREFIX
 from moorage.ecr.face import JsonApi
@@ -177,7 +178,14 @@ class Driver:
 
         return self._runner.run(gather())
 
+    def turn_away(self, sent: Sent, error: RegistryError) -> Answer:
+        """What the API says to a request that the server does not take on."""
+        return self._runner.run(_read(self.api.refuse(self._request(sent), error)))
+
     async def _send(self, sent: Sent) -> Answer:
+        return await _read(await self.api.handle(self._request(sent)))
+
+    def _request(self, sent: Sent) -> Request:
         parts = urlsplit(sent.target)
         facts = RequestFacts(
             f"00000000-0000-4000-8000-{next(self._ids):012}", "json", "127.0.0.1", False, "test", self.now
@@ -195,8 +203,7 @@ class Driver:
         async def receive() -> Message:
             return next(messages)
 
-        response = await self.api.handle(Request(scope, receive, facts))
-        return await _read(response)
+        return Request(scope, receive, facts)
 
     def sign(
         self,

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from sqlalchemy import update
 
+from moorage.domain.errors import RegistryError, TooManyRequests, Unavailable
 from moorage.metadata.queries import Statement
 from moorage.metadata.tables import access_key
 from moorage.metadata.transaction import Transaction
@@ -372,6 +373,16 @@ def test_a_download_names_its_request(app: Driver, method: str, end: str) -> Non
 
 
 @pytest.mark.incident(29)
+@pytest.mark.parametrize("error", [TooManyRequests(), Unavailable(what="the server stops")])
+def test_a_download_that_is_turned_away_is_told_so_in_plain_http(driver: Driver, error: RegistryError) -> None:
+    """Who follows such a URL need not know the JSON API; 503 with the time to come back is known to all."""
+    answer = driver.turn_away(Sent("GET", "/downloads/x?token=y"), error)
+    assert (answer.status, answer.operation) == (503, "DownloadLayer")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert len(answer.headers["x-amzn-requestid"]) == 36
+
+
 def test_a_download_url_lives_an_hour(app: Driver) -> None:
     """After that it opens nothing."""
     app.push("app", "one")

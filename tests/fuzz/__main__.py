@@ -116,7 +116,8 @@ class Campaign:
         tally, seconds = self._tally, time.monotonic() - self._begun
         statuses = ", ".join(f"{status}: {count}" for status, count in sorted(tally.statuses.items()))
         tell(
-            f"seed {self._seed}: {tally.requests} of {self._given.requests} requests, {self._raw} of them raw connections"
+            f"seed {self._seed}: {tally.requests} of {self._given.requests} requests, "
+            f"{self._raw} of them raw connections"
         )
         tell(f"answers {statuses}")
         tell(f"faults {len(tally.faults)}; {seconds:.0f} s in this run")

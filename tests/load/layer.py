@@ -65,7 +65,8 @@ def measure(served: Served, target: Target, crew: Crew, mebibytes: int, report: 
         f"server {cpu_seconds(server) - before:.1f}, generator {pushed.cpu + pulled.cpu:.1f}"
     )
     report.say(
-        f"    memory of all processes {memory.before / MEBIBYTE:.0f} MiB before, {memory.peak / MEBIBYTE:.0f} MiB at most"
+        f"    memory of all processes {memory.before / MEBIBYTE:.0f} MiB before, "
+        f"{memory.peak / MEBIBYTE:.0f} MiB at most"
     )
     is_right = set(pushed.statuses) == {"202 201"} and set(pulled.statuses) == {f"200 {mebibytes} True"}
     report.judge(f"the same bytes come back ({pushed.statuses}, {pulled.statuses})", is_kept=is_right)

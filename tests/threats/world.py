@@ -1,4 +1,4 @@
-"""A registry with something of everything in it, so that what a refused request may not touch is there to be touched."""
+"""A registry with something of everything in it, so that what a refused request may not touch is there."""
 
 import asyncio
 import json

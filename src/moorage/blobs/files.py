@@ -26,8 +26,9 @@ PIECE_BYTES = 1024 * 1024
 #: Writes past the page cache begin, end and lie in memory at multiples of this.
 ALIGNMENT = 4096
 
-#: Bytes of one write to the page cache. Linux gives each write pages of its own size where it can. Small ones are at hand; large ones
-#: come from memory that a virtual machine may first have to get from its host: measured at six times the cost.
+#: Bytes of one write to the page cache. Linux gives each write pages of its own size where it can. Small ones are at
+#: hand; large ones come from memory that a virtual machine may first have to get from its host: measured at six times
+#: the cost.
 WRITE_BYTES = 32 * 1024
 
 
@@ -106,7 +107,7 @@ def write_all(descriptor: Descriptor, data: memoryview) -> None:
 
 
 def set_direct(descriptor: Descriptor, *, is_direct: bool) -> None:
-    """Have writes go straight to the disk, or through the page cache again. Raises ``OSError`` where that is lacking."""
+    """Have writes go straight to the disk, or through the page cache again. Raises ``OSError`` if that is lacking."""
     flags = fcntl.fcntl(descriptor.number, fcntl.F_GETFL)
     fcntl.fcntl(descriptor.number, fcntl.F_SETFL, flags | os.O_DIRECT if is_direct else flags & ~os.O_DIRECT)
 

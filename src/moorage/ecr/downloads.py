@@ -21,6 +21,7 @@ from moorage.domain.errors import (
     MalformedQuery,
     NotFound,
     RegistryError,
+    TooManyRequests,
     Unavailable,
 )
 from moorage.domain.names import RegistryId, RepositoryName
@@ -30,7 +31,7 @@ from moorage.web.asgi import plain
 from moorage.web.blob_response import blob_response
 from moorage.web.context import Context
 from moorage.web.http import Request, Response, find_parameter
-from moorage.web.messages import RETRY_AFTER
+from moorage.web.messages import RETRY_AFTER, RETRY_SOON
 
 PATH: Final = "/downloads/"
 
@@ -47,6 +48,8 @@ _REFUSALS: Final[dict[type[RegistryError], tuple[int, str]]] = {
     NotFound: (404, "The layer does not exist any more.\n"),
     BlobDamaged: (500, "The stored layer is damaged. Pushing it again repairs it.\n"),
     Unavailable: (503, "The layer cannot be served now. Try again later.\n"),
+    # Plain HTTP has no dialect of throttling: 503 is what clients of every kind come back after.
+    TooManyRequests: (503, "There is too much to do now. Try again in a moment.\n"),
 }
 
 
@@ -58,10 +61,12 @@ def download_url(context: Context, registry: RegistryKey, claims: DownloadClaims
 
 async def get_download(context: Context, request: Request) -> Response:
     """Answer GET and HEAD of a download URL, with ``Range``."""
-    response = await _answer(context, request)
-    response.operation = OPERATION
-    response.headers.append((b"x-amzn-requestid", request.facts.request_id.encode()))
-    return response
+    return _told(await _answer(context, request), request)
+
+
+def refuse(request: Request, error: RegistryError) -> Response:
+    """The answer to a download that the server does not take on, or gave up. Raises what no download can meet."""
+    return _told(_refuse(error), request)
 
 
 async def _answer(context: Context, request: Request) -> Response:
@@ -94,6 +99,13 @@ async def _open_layer(context: Context, request: Request) -> tuple[LayerRow, str
     return found, claims.digest
 
 
+def _told(response: Response, request: Request) -> Response:
+    """The answer with what the access log and the client go by."""
+    response.operation = OPERATION
+    response.headers.append((b"x-amzn-requestid", request.facts.request_id.encode()))
+    return response
+
+
 def _refuse(error: RegistryError) -> Response:
     """Raises the error again when it is none that a download can meet."""
     for ancestor in type(error).__mro__:
@@ -101,6 +113,6 @@ def _refuse(error: RegistryError) -> Response:
             response = plain(*_REFUSALS[ancestor])
             response.error_code = type(error).__name__
             if response.status == 503:
-                response.headers.append(RETRY_AFTER)
+                response.headers.append(RETRY_SOON if isinstance(error, TooManyRequests) else RETRY_AFTER)
             return response
     raise error

@@ -22,6 +22,7 @@ from moorage.ecr.errors import ErrorAnswer, describe, unforeseen
 from moorage.ecr.operations import OPERATIONS
 from moorage.ecr.shapes import Operation
 from moorage.ecr.validation import validate
+from moorage.web.asgi import plain_error
 from moorage.web.context import Context
 from moorage.web.http import Request, Response, find_parameter
 
@@ -71,6 +72,8 @@ class JsonApi:
 
     def on_error(self, request: Request) -> Response:
         """The answer to a failure that nobody foresaw."""
+        if request.path.startswith(downloads.PATH):
+            return plain_error(request)
         name = _operation_name(request)
         answer = unforeseen(is_operation_known=bool(name))
         if request.path == "/" and sts.speaks_xml(request):
@@ -81,6 +84,8 @@ class JsonApi:
 
     def refuse(self, request: Request, error: RegistryError) -> Response:
         """The answer when the server does not take the request on, or gave it up."""
+        if request.path.startswith(downloads.PATH):
+            return downloads.refuse(request, error)
         if request.path == "/" and sts.speaks_xml(request):
             return sts.refuse_error(error, request)
         response = wire.error_response(describe(error, is_query=_is_query(request)), request.facts.request_id)

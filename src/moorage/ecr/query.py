@@ -28,7 +28,8 @@ _BOOLEANS: Final = {"true": True, "True": True, "false": False, "False": False}
 _ESCAPE: Final = r"\\(?:[\\'\"nrt]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U00(?:0[1-9a-f]|10)[0-9a-f]{4})"
 _TOKEN: Final = re.compile(
     rf"""\s*+(?:
-        (?P<open>[\[{{]) | (?P<close>[\]}}]) | [,:] | (?:True|False|None)\b | -?[0-9]{{1,20}}(?:\.[0-9]{{1,20}})?(?![\w.])
+        (?P<open>[\[{{]) | (?P<close>[\]}}]) | [,:] | (?:True|False|None)\b
+        | -?[0-9]{{1,20}}(?:\.[0-9]{{1,20}})?(?![\w.])
         | '(?:[^'\\\n\r]|{_ESCAPE})*+' | "(?:[^"\\\n\r]|{_ESCAPE})*+"
     )\s*+""",
     re.VERBOSE,

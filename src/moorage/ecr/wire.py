@@ -73,7 +73,10 @@ def _count_values(body: bytes) -> int:
 
 
 def _count_names(value: Any, room: int) -> int:
-    """How many members the objects in ``value`` have; ``room`` is the levels it may fill. Raises ``MalformedRequest``."""
+    """How many members the objects in ``value`` have; ``room`` is the levels it may fill.
+
+    Raises ``MalformedRequest``.
+    """
     if room == 0:
         raise MalformedRequest(text=f"The request body is nested deeper than {MAX_DEPTH} levels")
     count, elements = 0, value

@@ -20,7 +20,7 @@ _LOCK = 0x6D6F6F7261676531
 
 
 def migrate_postgresql(url: str) -> str | None:
-    """Create or upgrade the schema, all of it in one transaction; returns the revision it was at, None for an empty one.
+    """Create or upgrade the schema, all of it in one transaction; returns the revision it was at, None if empty.
 
     Writers are kept waiting meanwhile. Raises ``DatabaseTooNew``, ``PostgresqlRefused``, ``PostgresqlTooOld``,
     ``sqlalchemy.exc.DBAPIError`` when the server forbids a statement.

@@ -42,7 +42,8 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 #: Never less durable than a plain server: a database or role may have been told not to wait for its disk.
-#: Every statement finds its rows by an index; a small table read whole instead would be a conflict with all who write to it.
+#: Every statement finds its rows by an index; a small table read whole instead would be a conflict with all who write
+#: to it.
 _SET_UP = f"""
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
     SET statement_timeout = {STATEMENT_MILLISECONDS};

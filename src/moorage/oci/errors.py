@@ -40,7 +40,7 @@ def _said(
 
 
 def _upload_headers(facts: Facts) -> Headers:
-    """Where the upload stands, so that the client can go on from there (OCI distribution-spec, "Pushing a blob in chunks")."""
+    """Where the upload stands, so that the client can go on from there (OCI, "Pushing a blob in chunks")."""
     location = f"/v2/{facts['repository_name']}/blobs/uploads/{facts['upload_id']}"
     offset = facts["offset"]
     assert isinstance(offset, int)

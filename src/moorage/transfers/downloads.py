@@ -12,9 +12,11 @@ from moorage.transfers.threads import BlobThreads
 #: Bytes sent at a time; larger pieces miss the processor's cache.
 PIECE = 1024 * 1024
 
-#: Bytes of pieces that a process holds for its readers, however many and slow they are: each holds up to two pieces.
+#: Bytes of pieces that a process holds for its readers, however slow they are. A piece takes a part of what is left,
+#: so that it is never used up; beyond it is only what a crowd of readers holds of the smallest pieces, two for each.
 PIECES_BUDGET = 32 * 1024 * 1024
-SMALLEST_PIECE = 64 * 1024
+PART_OF_THE_REST = 8
+SMALLEST_PIECE = 4 * 1024
 
 #: Up to so many bytes are answered in one piece, without a stream: configurations of images, above all.
 SMALL = 64 * 1024
@@ -28,7 +30,7 @@ class Downloads:
     def __init__(self, store: BlobStore, threads: BlobThreads) -> None:
         self._store = store
         self._threads = threads
-        self._streams = 0
+        self._held = 0
 
     async def open(self, layer: LayerRow) -> BlobReader:
         """Open a layer's bytes. Raises ``BlobDamaged`` when they are not what the row says, ``Unavailable``."""
@@ -78,11 +80,15 @@ class Downloads:
 
     async def stream(self, reader: BlobReader, offset: int, length: int) -> AsyncIterator[bytes]:
         """``length`` bytes from ``offset`` on; closes the reader at the end, also of an abandoned stream."""
-        self._streams += 1
+        before, held = 0, 0
         try:
             end = offset + length
             while offset < end:
-                wanted = min(self._piece(), end - offset)
+                # The piece before is on its way still; the one before that is sent.
+                self._held -= before
+                before = held
+                wanted = held = min(self._piece(), end - offset)
+                self._held += held
                 piece = reader.read_cached_at(offset, wanted)
                 if piece is None:
                     piece = await self._threads.run(reader.read_at, offset, wanted)
@@ -90,10 +96,12 @@ class Downloads:
                     raise BlobStoreFailed("reading a blob that grew shorter", None)
                 offset += len(piece)
                 yield piece
+            # Asked for more when the client has taken what there was: until then the last piece counts.
+            yield b""
         finally:
-            self._streams -= 1
+            self._held -= before + held
             reader.close()
 
     def _piece(self) -> int:
-        """Bytes to read next: the more readers, the less for each."""
-        return max(SMALLEST_PIECE, min(PIECE, PIECES_BUDGET // self._streams))
+        """Bytes to read next: the more is held, the less."""
+        return max(SMALLEST_PIECE, min(PIECE, (PIECES_BUDGET - self._held) // PART_OF_THE_REST))

@@ -36,7 +36,9 @@ def plain_error(_request: Request) -> Response:
 
 
 def plain_refusal(_request: Request, _error: RegistryError) -> Response:
-    """The answer to what the server does not take on, outside the two faces."""
+    """The answer outside the two faces when a stopping server gave a request up. Nothing else is refused there: what
+    has no face is vital.
+    """
     response = plain(503, "not now\n")
     response.headers.append(RETRY_AFTER)
     return response

@@ -334,7 +334,7 @@ class BoundedProtocol(asyncio.Protocol):
             scope["extensions"] = {BODY_OFFER: BodyOffer(self, cycle)}
 
     def give_body(self, cycle: Cycle) -> Reader | None:
-        """See ``Giver``. Only a body that is still coming: behind one that has come a further request may have begun."""
+        """See ``Giver``. Only a body that still comes: behind one that has come a further request may have begun."""
         if (
             cycle.disconnected
             or not cycle.more_body
@@ -372,7 +372,7 @@ class BoundedProtocol(asyncio.Protocol):
         if end is End.COMPLETE:
             self._go_on(chunked)
         elif end is End.GONE:
-            self.cycle.disconnected = True
+            self.cycle.disconnect()
         elif end is End.SLOW:
             self._refuse_slow()
         elif end is End.MALFORMED:

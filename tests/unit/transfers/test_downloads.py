@@ -97,7 +97,7 @@ def test_a_cold_blob_is_read_piece_by_piece(downloads: Downloads) -> None:
     """Each piece that is not in memory costs one read in a thread."""
     reader = ColdReader(CONTENT)
     pieces = asyncio.run(collect(downloads, reader, 0, len(CONTENT)))
-    assert reader.reads == len(pieces) > 1
+    assert reader.reads == len([piece for piece in pieces if piece]) > 1
 
 
 def test_an_abandoned_stream_closes_its_reader(downloads: Downloads) -> None:
