@@ -362,6 +362,7 @@ def build_app(settings: Settings) -> Application:
         observers=[metrics, AccessLog(settings.log_level)],
         load=Load(settings.requests_per_worker),
         turn=Turn(settings.queue_seconds),
+        on_unread=[metrics.turned_away_unread],
         startup=[start],
         shutdown=[parts.close],
         on_drain=[health.drain],

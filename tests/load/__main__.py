@@ -13,17 +13,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.load import drain, layer, overload, slow
+from tests.load import drain, layer, newcomers, overload, slow
 from tests.load.generators import crew
 from tests.load.report import Report
 from tests.load.target import prepared
 
-PARTS = ("slow", "overload", "drain", "layer")
+PARTS = ("slow", "overload", "newcomers", "drain", "layer")
 
 SHORT_SLOW = slow.Size(200, 40, 20, seconds=4, windows=1, most_ratio=5, least_bound=0.1)
 FULL_SLOW = slow.Size(1000, 200, 100, seconds=20, windows=3, most_ratio=2, least_bound=0)
 SHORT_OVERLOAD = overload.Size(seconds=5, connections=1200, least_share=0.4, most_mebibytes=150, is_noisy=True)
 FULL_OVERLOAD = overload.Size(seconds=20, connections=1600, least_share=0.8, most_mebibytes=150)
+#: More than the queues of connections take that are not accepted yet.
+SHORT_NEWCOMERS = overload.Size(
+    seconds=5, connections=6000, least_share=0.25, most_mebibytes=150, is_noisy=True
+)
+FULL_NEWCOMERS = overload.Size(seconds=20, connections=8000, least_share=0.8, most_mebibytes=150)
 
 
 def main() -> int:
@@ -52,6 +57,10 @@ def perform(directory: Path, chosen: argparse.Namespace, report: Report) -> None
             with prepared(directory / kind) as (served, target):
                 size = FULL_OVERLOAD if is_full else SHORT_OVERLOAD
                 overload.measure(served, target, generators, kind, size, report)
+        if "newcomers" in parts:
+            with prepared(directory / "newcomers") as (served, target):
+                size, seconds = (FULL_NEWCOMERS, 1.5) if is_full else (SHORT_NEWCOMERS, 10.0)
+                newcomers.measure(served, target, generators, "describe", size, seconds, report)
         if "drain" in parts:
             rounds = 5 if is_full else 1
             drain.measure(directory / "drain", generators, 100, rounds, report)

@@ -49,6 +49,8 @@ def judge(answer: Answer) -> str:
         return "ok"
     if "retry-after" not in answer.headers:
         return f"{answer.status} without Retry-After: {answer.body[:100]!r}"
+    if answer.status == 503 and answer.headers.get("content-type", "").startswith("text/plain"):
+        return "turned away"
     told = json.loads(answer.body)
     code = told["__type"] if "__type" in told else told["errors"][0]["code"]
     expected = DIALECTS.get(answer.status)
@@ -147,10 +149,10 @@ def measure(served: Served, target: Target, crew: Crew, kind: str, size: Size, r
             seen.add(one.result())
     used = cpu_seconds(server) - before
     well = crew.start(recover, target, kind, "after").result()
-    _conclude(size, report, peak, cost, seen, memory, used, well)
+    conclude(size, report, peak, cost, seen, memory, used, well)
 
 
-def _conclude(
+def conclude(
     size: Size,
     report: Report,
     peak: float,
@@ -160,6 +162,7 @@ def _conclude(
     used: float,
     well: Outcome,
 ) -> None:
+    """Judge what was seen against the promises."""
     known = {"ok", "turned away", "not sent", "answered late", "closed unanswered"}
     wrong = {what: number for what, number in seen.statuses.items() if what not in known}
     share, offered = seen.rate("ok") / peak, sum(seen.statuses.values()) / seen.seconds / peak

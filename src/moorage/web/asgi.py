@@ -119,6 +119,7 @@ class Application:
         on_drain: Sequence[Callable[[], None]] = (),
         load: Load | None = None,
         turn: Turn | None = None,
+        on_unread: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._exact = {route.path: route for route in routes}
         self._subtrees = [(route.path.rstrip("/") + "/", route) for route in routes if route.has_subtree]
@@ -129,6 +130,7 @@ class Application:
         self._on_drain = tuple(on_drain)
         self._load = load or Load()
         self._turn = turn or Turn()
+        self._on_unread = tuple(on_unread)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3. Raises ``ValueError`` for anything but HTTP and lifespan."""
@@ -142,6 +144,11 @@ class Application:
     def begin_drain(self) -> None:
         """Tell whoever wants to know that the process stops once running requests are done."""
         for hook in self._on_drain:
+            hook()
+
+    def turned_away_unread(self) -> None:
+        """Tell whoever counts that the server turned a request away before anybody read it."""
+        for hook in self._on_unread:
             hook()
 
     def route(self, path: str) -> Route:

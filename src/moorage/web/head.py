@@ -66,6 +66,19 @@ def body_length(headers: Headers) -> int | None:
     return 0
 
 
+def is_whole(request: bytes) -> bool:
+    """Whether these first bytes of a connection are a request with all of its body; what cannot be told is not."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    lines = head.lower()
+    if not end or b"\r\ntransfer-encoding:" in lines:
+        return False
+    _, is_announced, rest = lines.partition(b"\r\ncontent-length:")
+    if not is_announced:
+        return True
+    length = rest.partition(b"\r\n")[0].strip()
+    return length.isdigit() and len(length) < 10 and len(body) >= int(length)
+
+
 def read_target(url: bytes) -> Target:
     """Split what stands behind the method. Raises ``ValueError`` and httptools' errors for what is no URL."""
     if url.startswith(b"/") and b"#" not in url:

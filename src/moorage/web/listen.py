@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import structlog
 
-BACKLOG = 2048
+#: As many as Linux grants by default (``net.core.somaxconn``); beyond, clients are let wait for a second and more.
+BACKLOG = 4096
 
 _logger = structlog.get_logger()
 

@@ -89,6 +89,7 @@ class Metrics:
         self._series: dict[tuple[str, str, int], _Series] = {}
         self._by_api: dict[str, _Api] = {}
         self._results: dict[tuple[str, str], int] = {}
+        self._unread = 0
         self._is_scheduled = False
 
     def started(self, api: str) -> None:
@@ -112,6 +113,12 @@ class Metrics:
         if not self._is_scheduled:
             self._schedule()
 
+    def turned_away_unread(self) -> None:
+        """Count a request that the server turned away before anybody read it."""
+        self._unread += 1
+        if not self._is_scheduled:
+            self._schedule()
+
     def publish(self) -> None:
         """Bring what was counted since the last time to where all processes are summed up."""
         self._is_scheduled = False
@@ -123,6 +130,9 @@ class Metrics:
         for series in self._series.values():
             if series.requests:
                 series.publish()
+        if self._unread:
+            self._throttled.labels("", "waiting").inc(self._unread)
+            self._unread = 0
         for labels, count in self._results.items():
             self._auth.labels(*labels).inc(count)
         self._results.clear()

@@ -1,5 +1,6 @@
 """A web worker: one process that serves the inherited sockets until it or its supervisor is told to stop."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -16,10 +17,10 @@ import uvicorn
 
 from moorage.config import Settings
 from moorage.web import log
+from moorage.web.accepting import Acceptor
 from moorage.web.asgi import Application
 from moorage.web.crowd import CrowdedProtocol, bounded
 from moorage.web.descriptors import most_connections, raise_limit
-from moorage.web.listen import BACKLOG
 from moorage.web.orders import Orders
 
 IDLE_SECONDS = 75
@@ -37,16 +38,38 @@ class WorkerServer(uvicorn.Server):
     certificate for new connections.
     """
 
-    def __init__(self, config: uvicorn.Config, application: Application, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        application: Application,
+        on_ready: Callable[[], None],
+        accept_seconds: float,
+    ) -> None:
+        """``accept_seconds`` are how long a connection may wait to be accepted, 0 for ever."""
         super().__init__(config)
         self._application = application
         self._on_ready = on_ready
+        self._accept_seconds = accept_seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve, and say so."""
-        await super().startup(sockets=sockets)
+        """Serve, and say so. Accepting is ours; uvicorn's own closes it with its servers, of which it has no other."""
+        await super().startup(sockets=[])
         if self.started:
+            acceptor = Acceptor(
+                sockets or [],
+                self._make_protocol,
+                self.config.ssl,
+                self._accept_seconds,
+                self._application.turned_away_unread,
+            )
+            self.servers.append(acceptor)  # type: ignore[arg-type] # it is closed and waited for like asyncio's
             self._on_ready()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return protocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -101,7 +124,9 @@ def run(build: Callable[[Settings], Application], mine: Orders) -> None:
     log.configure(settings.log_level)
     application = build(settings)
     connections = most_connections(settings.connections_per_worker, raise_limit())
-    server = WorkerServer(_server_config(settings, application, bounded(connections)), application, mine.ready)
+    config = _server_config(settings, application, bounded(connections))
+    # Of the time that anybody waits, one half before the door, the other half behind it.
+    server = WorkerServer(config, application, mine.ready, settings.queue_seconds / 2)
     mine.watch_parent(server.abandon)
     server.run(sockets=list(mine.sockets))
     log.writer.flush()
@@ -121,7 +146,6 @@ def _server_config(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=BACKLOG,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=settings.drain_seconds,
         ssl_certfile=_path(settings.tls_cert),
