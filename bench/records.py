@@ -1,11 +1,13 @@
 """What is recorded without a mark: durable PutImage, start-up, memory at rest, and latency as the registry grows."""
 
+import base64
 import http.client
 import os
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from bench.growth import Shelf, grow
 from bench.seeds import MANIFEST, expect, push_blob, put_manifest
 from bench.servers import Runner, Server, distribution, moorage, tree
 from bench.small import raw_request, replay_once
+from moorage.metadata.migrate_postgresql import migrate_postgresql
+from tests.postgresql.server import running as running_postgresql
 
 REPOSITORY = "bench/records"
 #: Calls to sign for each second of measuring: more than can be answered.
@@ -35,11 +39,23 @@ class Record:
     take: Callable[[Path, Scale], list[str]]
 
 
-def put_images(clients: int) -> Callable[[Path, Scale], list[str]]:
+@contextmanager
+def moorage_on_postgresql(directory: Path) -> Iterator[Server]:
+    """Moorage on a PostgreSQL server of its own that waits for its disk, all else as it comes out of the box."""
+    with running_postgresql("fsync=on", "full_page_writes=on") as postgresql:
+        migrate_postgresql(postgresql.url())
+        os.environ["MOORAGE_MASTER_KEY"] = base64.b64encode(os.urandom(32)).decode()
+        with moorage(directory, None, "--database", postgresql.url()) as server:
+            yield server
+
+
+def put_images(
+    clients: int, runner: Callable[[Path], AbstractContextManager[Server]] = moorage
+) -> Callable[[Path, Scale], list[str]]:
     """PutImage, each of another image under another tag, signed, committed durably before it is answered."""
 
     def take(directory: Path, scale: Scale) -> list[str]:
-        with moorage(directory) as server:
+        with runner(directory) as server:
             shelf = Shelf(REPOSITORY, random.randbytes(1024))
             _prepare(server, [shelf])
             payloads = (
@@ -182,6 +198,14 @@ _LOOKS: dict[str, Look] = {
 RECORDS = [
     Record("put-image", "PutImage, 1 client, durable", put_images(1)),
     Record("put-image-x16", "PutImage, 16 clients, durable", put_images(16)),
+    Record(
+        "put-image-postgresql", "PutImage, 1 client, durable, PostgreSQL", put_images(1, moorage_on_postgresql)
+    ),
+    Record(
+        "put-image-postgresql-x16",
+        "PutImage, 16 clients, durable, PostgreSQL",
+        put_images(16, moorage_on_postgresql),
+    ),
     Record("start-up", "start-up to the first good answer", start_up),
     Record("idle-memory", "memory at rest, all processes", idle_memory),
     Record("growth", "latency by images in the registry, median / 99th percentile in ms", growth),

@@ -84,9 +84,11 @@ class BorrowedDatabase(PostgresqlDatabase):
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         self.url = databases().take()
         super().__init__(self.url, settings, clock=clock)
+        self._is_given_back = False
 
     def close(self) -> None:
         """See ``Database``."""
-        if not self._is_closed:
+        if not self._is_given_back:
+            self._is_given_back = True
             super().close()
             databases().give_back(self.url)

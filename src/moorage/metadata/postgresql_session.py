@@ -9,9 +9,10 @@ import time
 from typing import Any
 
 import psycopg
+from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
 from moorage.metadata.transaction import Cursor
@@ -42,15 +43,16 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 #: Never less durable than a plain server: a database or role may have been told not to wait for its disk.
-#: Every statement finds its rows by an index; a small table read whole instead would be a conflict with all who write
-#: to it.
+#: Every statement finds its rows by an index, whatever its parameters: it is planned once for a connection and not
+#: five times. A small table read whole instead would be a conflict with all who write to it.
 _SET_UP = f"""
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
     SET statement_timeout = {STATEMENT_MILLISECONDS};
     SET lock_timeout = {STATEMENT_MILLISECONDS};
     SET idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MILLISECONDS};
     SET client_min_messages = warning;
-    SET enable_seqscan = off
+    SET enable_seqscan = off;
+    SET plan_cache_mode = force_generic_plan
 """
 
 
@@ -60,6 +62,10 @@ _LOST = ("08", "57")
 
 #: A table or a right to it that is gone: our statements are always the same.
 _CHANGED_BY_OTHERS = {"42P01", "42501"}
+
+
+_SAVE = b"SAVEPOINT use_case"
+_SAVE_AGAIN = b"RELEASE SAVEPOINT use_case; SAVEPOINT use_case"
 
 
 class PostgresqlTooOld(Exception):
@@ -145,6 +151,7 @@ class Session:
         self._connection.add_notice_handler(self._note)
         self._cursor = self._connection.cursor(binary=True)
         self._warnings: list[str] = []
+        self._is_saved = False
         try:
             self._connection.execute(_SET_UP, prepare=False)
         except psycopg.Error:
@@ -157,12 +164,22 @@ class Session:
     def begin(self, statements: str, deadline: float) -> None:
         """Begin a transaction, none of whose waits goes beyond the deadline. Raises ``psycopg.Error``."""
         self._connection.deadline = deadline
+        self._is_saved = False
         self._connection.execute(statements.encode(), prepare=False)
 
     def execute(self, sql: str, parameters: Any = None, /) -> Cursor:
         """Run one statement with named parameters; its rows are there until the next one."""
         cursor: Any = self._cursor.execute(sql.encode(), parameters)
         return cursor  # type: ignore[no-any-return]
+
+    def save(self) -> None:
+        """From here on ``undo`` leaves alone what was done. Raises ``psycopg.Error``."""
+        self._connection.execute(_SAVE_AGAIN if self._is_saved else _SAVE, prepare=False)
+        self._is_saved = True
+
+    def undo(self) -> None:
+        """Go back to where ``save`` was called last. Raises ``psycopg.Error``."""
+        self._take_back(b"ROLLBACK TO SAVEPOINT use_case")
 
     def commit(self) -> None:
         """Make the transaction durable.
@@ -186,7 +203,19 @@ class Session:
 
     def rollback(self) -> None:
         """Undo the transaction. Raises ``psycopg.Error``."""
-        self._connection.execute(b"ROLLBACK", prepare=False)
+        self._take_back(b"ROLLBACK")
+
+    def end_read(self) -> None:
+        """End a transaction that changed nothing. Raises ``psycopg.Error``."""
+        self._connection.execute(b"COMMIT", prepare=False)
+
+    def _take_back(self, command: bytes) -> None:
+        # Not by ``execute``: psycopg would forget every prepared statement, since a table may be gone, and prepare
+        # all of them again. Our transactions make and drop no tables.
+        self._connection.pgconn.send_query(command)
+        for result in self._connection.wait(generators.execute(self._connection.pgconn)):
+            if result.status != ExecStatus.COMMAND_OK:
+                raise psycopg.errors.error_from_result(result)
 
     @property
     def is_lost(self) -> bool:
