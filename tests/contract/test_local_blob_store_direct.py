@@ -147,3 +147,21 @@ def test_direct_write_failure_throws_the_segment_away(
         writer.write(aligned(CONTENT[:DIRECT_BYTES]))
     assert caught.value.errno == number
     assert not (tmp_path / writer.location).exists()
+
+
+def test_disk_that_takes_nothing_fails_the_write(
+    store: LocalBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither as success nor by trying for ever: a limit on the calls ends this test where the code would not."""
+    calls = iter(range(100))
+
+    def idle(_descriptor: int, _data: Any) -> int:
+        assert next(calls, None) is not None, "it goes on for ever"
+        return 0
+
+    writer = store.create_segment()
+    monkeypatch.setattr(os, "write", idle)
+    with pytest.raises(BlobStoreFailed) as caught:
+        writer.write(aligned(CONTENT[:DIRECT_BYTES]))
+    assert caught.value.errno == errno.EIO
+    assert not (tmp_path / writer.location).exists()

@@ -120,12 +120,15 @@ def write_direct(descriptor: Descriptor, data: memoryview) -> int:
     taken = 0
     while taken < len(data) and taken % ALIGNMENT == 0:
         try:
-            taken += os.write(descriptor.number, data[taken:])
+            written = os.write(descriptor.number, data[taken:])
         except OSError as error:
             # Not this file system, or not this memory.
             if error.errno != errno.EINVAL:
                 raise
             break
+        if not written:
+            raise OSError(errno.EIO, "nothing was written")
+        taken += written
     return taken
 
 

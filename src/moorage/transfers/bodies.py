@@ -55,7 +55,7 @@ class Gathering:
         if self._filled == len(self._buffer):
             self.flush()
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: bytes | memoryview) -> None:
         """Copy bytes in; hands on each full batch."""
         rest = memoryview(data)
         while rest:
@@ -72,23 +72,28 @@ class Gathering:
             self._sink(self._buffer[:count])
 
 
-async def batches(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Gather small pieces, so that a thread is worth its while.
+async def batches(body: AsyncIterator[bytes]) -> AsyncIterator[bytes | memoryview]:
+    """Gather small pieces, so that a thread is worth its while; each batch is valid until the next is asked for.
 
     When the client goes away, what came before is still handed on.
     """
-    pieces: list[bytes] = []
-    size = 0
+    full: list[bytes | memoryview] = []
+    gathering = Gathering(full.append)
     try:
         async for piece in body:
-            pieces.append(piece)
-            size += len(piece)
-            if size >= BATCH:
-                yield b"".join(pieces)
-                pieces, size = [], 0
+            rest = memoryview(piece)
+            while rest:
+                # Up to the end of the batch and no further, as the next one begins in the same memory.
+                count = min(len(rest), len(gathering.free()))
+                gathering.add(rest[:count])
+                rest = rest[count:]
+                while full:
+                    yield full.pop()
     except BodyIncomplete:
-        if pieces:
-            yield b"".join(pieces)
+        gathering.flush()
+        if full:
+            yield full.pop()
         raise
-    if pieces:
-        yield b"".join(pieces)
+    gathering.flush()
+    if full:
+        yield full.pop()
