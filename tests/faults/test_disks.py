@@ -121,6 +121,7 @@ def check_recovered(world: World, pushes: list[tuple[Scenario, Stage]], kept: St
     assert world.look(kept) == []
 
 
+@pytest.mark.threat(68)
 @pytest.mark.parametrize("exhaust", [fill, fill_inodes], ids=["space", "inodes"])
 def test_a_full_disk_refuses_pushes_and_nothing_else(
     afloat: World, small: Disk, kept: Stage, exhaust: Callable[[Path], Path]
@@ -144,6 +145,7 @@ def takes_files(scenario: Scenario) -> bool:
     return any(step.startswith("create") for step in scenario.steps)
 
 
+@pytest.mark.threat(68)
 @pytest.mark.parametrize("reserve", [48 * MEBIBYTE])
 def test_at_the_reserve_pushes_end_and_deletions_go_on(afloat: World, small: Disk, kept: Stage) -> None:
     """That is what the reserve is for."""

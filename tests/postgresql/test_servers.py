@@ -131,6 +131,7 @@ def test_two_servers_are_one_registry(pair: tuple[Client, Client], shared_url: s
         assert one.send("GET", f"/v2/{name}/blobs/{digest}", authorization=authorization).body == content
 
 
+@pytest.mark.threat(69)
 @pytest.mark.parametrize("trouble", ["stop", "freeze"])
 def test_while_the_database_is_away_every_call_says_so(
     pair: tuple[Client, Client], server: Server, trouble: str

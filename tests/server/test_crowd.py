@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,15 +17,27 @@ from tests.server import tiny_app
 
 PATIENCE = 10.0
 MOST = 3
+QUICK = 0.05
 
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    """A served tiny application that takes three connections, in a thread of the test process."""
+    """A served tiny application that takes three connections."""
+    yield from serve(tmp_path, idle_seconds=60)
+
+
+@pytest.fixture
+def quick_port(tmp_path: Path) -> Iterator[int]:
+    """The same, where whoever was idle for a moment may lose its place."""
+    yield from serve(tmp_path, idle_seconds=QUICK)
+
+
+def serve(tmp_path: Path, idle_seconds: float) -> Iterator[int]:
+    """Serve in a thread of the test process."""
     config = uvicorn.Config(
         tiny_app.build_app(Settings(data_dir=tmp_path, log_level="error")),
         loop="uvloop",
-        http=bounded(MOST),
+        http=bounded(MOST, idle_seconds),
         ws="none",
         interface="asgi3",
         log_config=None,
@@ -76,6 +89,27 @@ def test_health_can_be_asked_for_on_a_connection_too_many(port: int) -> None:
     """Else a crowd would have an orchestrator restart the server."""
     with ExitStack() as stack:
         assert [Visitor(port, stack).ask("/livez") for _ in range(MOST + 2)] == [200] * (MOST + 2)
+
+
+def test_a_connection_too_many_ends_after_any_answer(port: int) -> None:
+    """Who asks for health again and again would stay in the others' way."""
+    with ExitStack() as stack:
+        for _ in range(MOST):
+            assert Visitor(port, stack).ask("/pid") == 200
+        late = Visitor(port, stack)
+        assert late.ask("/livez") == 200
+        assert late.read() == b""
+
+
+def test_the_one_that_was_idle_for_longest_makes_room(quick_port: int) -> None:
+    """Clients that keep connections without need do not lock out those who have one."""
+    with ExitStack() as stack:
+        first, *others = [Visitor(quick_port, stack) for _ in range(MOST)]
+        assert [visitor.ask("/pid") for visitor in (first, *others)] == [200] * MOST
+        time.sleep(2 * QUICK)
+        assert Visitor(quick_port, stack).ask("/pid") == 200
+        assert first.read() == b""
+        assert [visitor.ask("/pid") for visitor in others] == [200] * (MOST - 1)
 
 
 def test_a_whole_crowd_is_not_read_any_more(port: int) -> None:

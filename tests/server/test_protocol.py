@@ -408,6 +408,18 @@ def test_a_reader_that_stalls_is_cut(port: int) -> None:
         assert eventually(lambda: "stream closed" in tiny_app.SEEN)
 
 
+def test_a_reader_that_trickles_is_cut(port: int) -> None:
+    """Taking a byte now and then does not keep a stream alive: what was sent has to be taken in time."""
+    with connect(port) as client:
+        client.sendall(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+
+        def takes_a_byte_and_is_cut() -> bool:
+            client.recv(1)
+            return "stream closed" in tiny_app.SEEN
+
+        assert eventually(takes_a_byte_and_is_cut)
+
+
 def test_an_unforeseen_error_shows_nothing(port: int) -> None:
     """The answer is a plain 500 without the text of the exception."""
     answer = talk(port, b"GET /boom HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

@@ -199,7 +199,7 @@ class Application:
             exchange.status = response.status
             exchange.operation = response.operation
             exchange.error_code = response.error_code
-            await _send(exchange, response, receive, send)
+            await _send(exchange, response, receive, send, is_last=_is_crowded(scope))
         finally:
             load.running -= 1
             exchange.seconds = (time.perf_counter_ns() - begun) / 1e9
@@ -258,10 +258,9 @@ async def _answer(route: Route, request: Request) -> Response:
         return route.on_error(request)
 
 
-async def _send(exchange: Exchange, response: Response, receive: Receive, send: Send) -> None:
+async def _send(exchange: Exchange, response: Response, receive: Receive, send: Send, *, is_last: bool) -> None:
     request, body = exchange.request, response.body
     headers = response.headers
-    is_last = exchange.turned_away == "connections"
     if is_last or (not request.is_body_read and _leaves_too_much(request)):
         headers = [*headers, (b"connection", b"close")]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -1,6 +1,8 @@
 """A bound on the connections of a process, so that neither its descriptors nor its memory run out."""
 
 import asyncio
+from math import inf
+from typing import cast
 
 from moorage.web.descriptors import SPARE_CONNECTIONS
 from moorage.web.http import CROWD
@@ -13,26 +15,63 @@ _FULL = (
 )
 
 
+#: Of the places, the part that is made free at once: looking for the idle takes a look at all.
+_FREED_PART = 16
+
+#: Seconds that a connection must have been idle for to lose its place, and until the next look when none was.
+LEAST_IDLE_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.1
+
+
 class CrowdedProtocol(BoundedProtocol):
     """A connection that knows whether it is one too many: then its request is read, to be told so in its own words.
 
-    Health can be asked for all the same. Beyond ``SPARE_CONNECTIONS`` of that kind nothing is read any more.
+    Those that have been idle for longest make room first, as they would anyway when their time is over. Health can be
+    asked for all the same, once. Beyond ``SPARE_CONNECTIONS`` of that kind nothing is read any more.
     """
 
     #: A subclass says how many.
     most_connections = 0
+    least_idle_seconds = LEAST_IDLE_SECONDS
+    #: Of a process, by the loop's clock: no sooner is it worth looking for idle connections.
+    look_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
-        crowd = len(self._server_state.connections)
+        connections = self._server_state.connections
+        if len(connections) > self.most_connections:
+            self._make_room()
+        crowd = len(connections)
         if crowd > self.most_connections + SPARE_CONNECTIONS:
             transport.write(_FULL)
             self.transport.close()
         if crowd > self.most_connections:
             self._scope["extensions"] = {CROWD: {}}
 
+    @property
+    def idle_since(self) -> float:
+        """When it became idle by the loop's clock; infinite while it is not."""
+        return inf if self._idle.since is None or self.is_ending else self._idle.since
 
-def bounded(connections: int) -> type[CrowdedProtocol]:
-    """The protocol of a process that has so many connections at most."""
-    return type("BoundedProtocol", (CrowdedProtocol,), {"most_connections": connections})
+    def _make_room(self) -> None:
+        now, kind = self.loop.time(), type(self)
+        if now < kind.look_at:
+            return
+        connections = cast("set[CrowdedProtocol]", self._server_state.connections)
+        before = now - self.least_idle_seconds
+        idle = sorted((one for one in connections if one.idle_since <= before), key=lambda one: one.idle_since)
+        for one in idle[: max(1, self.most_connections // _FREED_PART)]:
+            one.end()
+            connections.discard(one)
+        if not idle:
+            kind.look_at = now + _LOOK_AGAIN_SECONDS
+
+
+def bounded(connections: int, idle_seconds: float = LEAST_IDLE_SECONDS) -> type[CrowdedProtocol]:
+    """The protocol of a process that has so many connections at most; who was idle for so long may lose its place."""
+    return type(
+        "BoundedProtocol",
+        (CrowdedProtocol,),
+        {"most_connections": connections, "least_idle_seconds": idle_seconds},
+    )

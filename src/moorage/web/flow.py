@@ -101,42 +101,43 @@ class IdleClock:
     Its timer is not moved with every request: when it rings too early, it is set to the rest.
     """
 
-    __slots__ = ("_loop", "_seconds", "_since", "_then", "_timer")
+    __slots__ = ("_loop", "_seconds", "_then", "_timer", "since")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, then: Callable[[], None]) -> None:
         self._loop = loop
         self._seconds = seconds
         self._then = then
-        self._since: float | None = None
+        #: When it became idle, None while it is not.
+        self.since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether the connection counts as idle."""
-        return self._since is not None
+        return self.since is not None
 
     def start(self) -> None:
         """The connection is idle from now on."""
-        self._since = self._loop.time()
+        self.since = self._loop.time()
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._ring)
 
     def stop(self) -> None:
         """It is not."""
-        self._since = None
+        self.since = None
 
     def end(self) -> None:
         """There is no connection any more."""
-        self._since = None
+        self.since = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _ring(self) -> None:
         self._timer = None
-        if self._since is None:
+        if self.since is None:
             return
-        left = self._since + self._seconds - self._loop.time()
+        left = self.since + self._seconds - self._loop.time()
         if left > 0:
             self._timer = self._loop.call_later(left, self._ring)
         else:
