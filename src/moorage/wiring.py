@@ -29,6 +29,7 @@ from moorage.metadata.postgresql import PostgresqlDatabase
 from moorage.metadata.postgresql_session import describe
 from moorage.metadata.sqlite import SqliteDatabase
 from moorage.oci.face import DistributionApi
+from moorage.oci.ready import ReadyPulls
 from moorage.services import accounts
 from moorage.transfers.downloads import Downloads
 from moorage.transfers.pulls import PullTimes
@@ -37,12 +38,13 @@ from moorage.transfers.threads import BlobThreads
 from moorage.transfers.uploads import Uploads
 from moorage.web.access_log import AccessLog
 from moorage.web.admission import Load, Turn
-from moorage.web.asgi import Application, Route
+from moorage.web.asgi import Application, Observer, Route
 from moorage.web.authenticate import AuthenticationCounter, Authenticator
 from moorage.web.context import Context
 from moorage.web.health import Health
 from moorage.web.hosts import RegistryHosts
 from moorage.web.metrics import Metrics, MetricsPage
+from moorage.web.shortcut import Shortcut
 
 #: Version of the data directory's layout.
 FORMAT = "1"
@@ -341,27 +343,31 @@ def build_app(settings: Settings) -> Application:
     json_api, distribution = JsonApi(context), DistributionApi(context)
     health = Health({"database": context.database.probe, "disk": parts.probe_disk, "space": parts.room.check})
     fallback = Route("/", json_api.handle, "json", on_error=json_api.on_error, refuse=json_api.refuse)
+    registry = Route(
+        "/v2",
+        distribution.handle,
+        "v2",
+        has_subtree=True,
+        face="v2",
+        on_error=distribution.on_error,
+        refuse=distribution.refuse,
+    )
     routes = [
         fallback,
-        Route(
-            "/v2",
-            distribution.handle,
-            "v2",
-            has_subtree=True,
-            face="v2",
-            on_error=distribution.on_error,
-            refuse=distribution.refuse,
-        ),
+        registry,
         Route("/livez", health.live, "ops", is_vital=True),
         Route("/readyz", health.ready, "ops", is_vital=True),
         Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops", is_vital=True),
     ]
+    load, turn = Load(settings.requests_per_worker), Turn(settings.queue_seconds)
+    observers: list[Observer] = [metrics, AccessLog(settings.log_level)]
     return Application(
         routes,
         fallback=fallback,
-        observers=[metrics, AccessLog(settings.log_level)],
-        load=Load(settings.requests_per_worker),
-        turn=Turn(settings.queue_seconds),
+        observers=observers,
+        load=load,
+        turn=turn,
+        shortcut=Shortcut(ReadyPulls(context), registry, load, turn, observers),
         on_unread=[metrics.turned_away_unread],
         startup=[start],
         shutdown=[parts.close],

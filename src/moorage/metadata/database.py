@@ -24,6 +24,13 @@ class Database(Protocol):
     ) -> Result:
         """``read`` for code that runs outside an event loop."""
 
+    def mark(self) -> bytes | None:
+        """The same as long as nothing was committed, by whatever process; never waits.
+
+        What was read after a mark was taken is what would be read now while the mark is the same. None where or when
+        that cannot be told: then read.
+        """
+
     async def write(
         self, use_case: UseCase[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:

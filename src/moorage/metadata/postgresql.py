@@ -94,6 +94,10 @@ class PostgresqlDatabase:
         """See ``Database.read_now``."""
         return _wait_here(self._readers.put(lambda tx: use_case(tx, *args, **kwargs)))
 
+    def mark(self) -> bytes | None:
+        """See ``Database.mark``. It would take a question over the network, which is as dear as reading."""
+        return None
+
     async def write(
         self, use_case: UseCase[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:

@@ -26,6 +26,7 @@ from moorage.domain.errors import TooManyRequests, Unavailable
 from moorage.metadata.database import Arguments, Result, UseCase
 from moorage.metadata.manifest_cache import ManifestCache
 from moorage.metadata.transaction import LoneStatement, SnapshotNeeded, Transaction, is_one_statement
+from moorage.metadata.wal_index import WalIndex
 from moorage.metadata.write_lock import WriteLock
 
 #: Before 3.51.3 a reset of the write-ahead log under several writing processes could corrupt the database.
@@ -132,6 +133,9 @@ class SqliteDatabase:
         self._lock = WriteLock(path)
         self._identity = _identity_of(path)
         self._checkpoint_at = CHECKPOINT_BYTES
+        #: Opened by the first who asks for a mark.
+        self._index: WalIndex | None = None
+        self._is_index_wanted = True
         self._reading = threading.Lock()
         self._entering = threading.Lock()
         self._is_closed = False
@@ -179,6 +183,25 @@ class SqliteDatabase:
 
     def _lone_statement(self) -> Transaction:
         return LoneStatement(self._reader, _DIALECT, self._settings, self._manifests, self._clock())
+
+    def mark(self) -> bytes | None:
+        """See ``Database.mark``."""
+        if self._index is None and self._is_index_wanted:
+            # Once: what cannot be watched now is not tried again with every request.
+            self._is_index_wanted = False
+            self._index = self._watch_index()
+        return None if self._index is None else self._index.mark()
+
+    def _watch_index(self) -> WalIndex | None:
+        with self._reading:
+            if self._is_closed:
+                return None
+            try:
+                self._reader.execute("SELECT 1 FROM sqlite_schema").fetchone()  # the index is there from now on
+                return WalIndex(self._path)
+            except (pysqlite3.Error, OSError, ValueError) as error:
+                _log.warning("wal_index_not_watched", error=str(error))
+                return None
 
     # --- Writes ----------------------------------------------------------------------------------------------
 
@@ -382,8 +405,11 @@ class SqliteDatabase:
         try:
             # The last connection to a database copies the log as it closes, which is for the lock's holder to do.
             with self._lock.turn(BUSY_SECONDS), self._reading:
+                index, self._index = self._index, None
                 self._reader.close()
                 self._writer.close()
+                if index is not None:
+                    index.close()
             self._lock.close()
         except TimeoutError as error:
             # The end of the process closes them as well; all that was answered is in the log.

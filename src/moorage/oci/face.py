@@ -11,7 +11,8 @@ from moorage.oci.routes import Place, Route, allowed_methods, find_route, read_p
 from moorage.web.context import Context
 from moorage.web.http import Request, Response
 
-_API_VERSION: Final = (b"docker-distribution-api-version", b"registry/2.0")
+#: A header line of every answer.
+API_VERSION: Final = (b"docker-distribution-api-version", b"registry/2.0")
 _NAMELESS: Final = RepositoryName("")
 
 # A pure function of its argument; refusals are not kept.
@@ -60,6 +61,6 @@ def _find(place: Place, method: str) -> Route:
 
 def _finish(response: Response, request: Request, operation: str) -> Response:
     response.operation = operation
-    response.headers.append(_API_VERSION)
+    response.headers.append(API_VERSION)
     response.headers.append((b"x-request-id", request.facts.request_id.encode()))
     return response

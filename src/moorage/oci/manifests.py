@@ -24,7 +24,7 @@ async def get_manifest(call: Call) -> Response:
     Raises ``DigestInvalid``, ``RepositoryNotFound``, ``ImageNotFound``.
     """
     found = await _find(call)
-    headers = _headers(found.image)
+    headers = manifest_headers(found.image)
     if is_not_modified(call.request, f'"{found.image.digest}"'):
         return Response(304, headers)
     call.context.pulls.note_pull(found.image, call.request.facts.received_at)
@@ -33,21 +33,22 @@ async def get_manifest(call: Call) -> Response:
 
 async def head_manifest(call: Call) -> Response:
     """What ``get_manifest`` would answer, which does not count as a pull."""
-    return Response(200, _headers((await _find(call)).image))
+    return Response(200, manifest_headers((await _find(call)).image))
 
 
 async def _find(call: Call) -> ImageContent:
     return await call.context.database.read(
-        images.get_image, call.caller, call.registry, call.name, _named(call.reference)
+        images.get_image, call.caller, call.registry, call.name, read_reference(call.reference)
     )
 
 
-def _named(reference: str) -> Digest | Tag:
+def read_reference(reference: str) -> Digest | Tag:
     """What is meant by a reference to something that exists. A tag not of the form names nothing: 404, not 400."""
     return Digest.parse(reference) if ":" in reference else Tag(reference)
 
 
-def _headers(image: ImageRow) -> list[tuple[bytes, bytes]]:
+def manifest_headers(image: ImageRow) -> list[tuple[bytes, bytes]]:
+    """The header lines of an answer to GET or HEAD."""
     digest = image.digest.encode()
     return [
         (b"content-type", image.media_type.encode()),
@@ -111,7 +112,7 @@ async def delete_manifest(call: Call) -> Response:
 
     Raises ``DigestInvalid``, ``RepositoryNotFound``, ``ImageNotFound``, ``ImageReferencedByIndex``.
     """
-    named = _named(call.reference)
+    named = read_reference(call.reference)
     write = call.context.database.write
     if isinstance(named, Digest):
         await write(image_batches.delete_image, call.caller, call.registry, call.name, named)

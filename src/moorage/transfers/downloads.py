@@ -1,10 +1,11 @@
 """Serve a stored blob piece by piece."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 import structlog
 
-from moorage.blobs.base import BlobMissing, BlobReader, BlobStore, BlobStoreFailed
+from moorage.blobs.base import BlobMissing, BlobReader, BlobStore, BlobStoreError, BlobStoreFailed
 from moorage.domain.errors import BlobDamaged, Unavailable
 from moorage.metadata.layers import LayerRow
 from moorage.transfers.threads import BlobThreads
@@ -22,6 +23,8 @@ SMALLEST_PIECE = 4 * 1024
 SMALL = 64 * 1024
 
 _log = structlog.get_logger()
+
+Seen = TypeVar("Seen")
 
 
 class Downloads:
@@ -77,6 +80,26 @@ class Downloads:
         if piece is not None:
             reader.close()
         return piece
+
+    def read_at_hand(self, layer: LayerRow) -> bytes | None:
+        """All of a small blob that is sound and in memory; None otherwise, without a word: ``open`` says why."""
+        return self._look(layer, lambda reader: reader.read_cached_at(0, layer.size))
+
+    def is_at_hand(self, layer: LayerRow) -> bool:
+        """Whether ``check`` would find nothing wrong."""
+        return self._look(layer, lambda _: True) is not None
+
+    def _look(self, layer: LayerRow, see: Callable[[BlobReader], Seen | None]) -> Seen | None:
+        try:
+            reader = self._store.open(layer.location)
+        except BlobStoreError:
+            return None
+        try:
+            return see(reader) if reader.size == layer.size else None
+        except BlobStoreFailed:
+            return None
+        finally:
+            reader.close()
 
     async def stream(self, reader: BlobReader, offset: int, length: int) -> AsyncIterator[bytes]:
         """``length`` bytes from ``offset`` on; closes the reader at the end, also of an abandoned stream."""

@@ -16,8 +16,8 @@ FLUSH_SECONDS = 5.0
 
 #: A time that is so much older than the last pull is written anew. ECR: it is refreshed at least once in 24 hours.
 #: Else a registry whose images are all pulled now and then would write a row for nearly every pull, and each commit
-#: empties the page caches of all readers.
-COARSE_MICROSECONDS = 60 * 1_000_000
+#: drops the answers that are ready and the page caches of all readers.
+COARSE_MICROSECONDS = 3_600 * 1_000_000
 
 #: Images per transaction, so that other writes need not wait for all of them.
 BATCH = 500

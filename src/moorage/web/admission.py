@@ -3,7 +3,8 @@
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 #: Seconds between two looks at whether the loop has turned; none while no request comes.
@@ -25,6 +26,15 @@ class Load:
     def __init__(self, most: int = 0) -> None:
         self.most = most or sys.maxsize
         self.running = 0
+
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """Of a request that waits for its client: it does not count meanwhile."""
+        self.running -= 1
+        try:
+            yield
+        finally:
+            self.running += 1
 
 
 class Turn:

@@ -5,11 +5,11 @@ request's id and answered by the face's own ``on_error``, without a word of it o
 """
 
 import asyncio
-import os
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -19,6 +19,9 @@ from moorage.web import log
 from moorage.web.admission import Load, Turn
 from moorage.web.http import CROWD, Handler, Receive, Request, Response, Scope, Send
 from moorage.web.messages import RETRY_AFTER
+
+if TYPE_CHECKING:
+    from moorage.web.shortcut import Shortcut
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -73,6 +76,26 @@ class Route:
     is_vital: bool = False
 
 
+class Asked(Protocol):
+    """What observers want to know of a request."""
+
+    @property
+    def facts(self) -> RequestFacts:
+        """Who sent it, and when."""
+
+    @property
+    def method(self) -> str:
+        """As it was sent."""
+
+    @property
+    def path(self) -> str:
+        """Percent-decoded once."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Of its body."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request with its outcome, as observers see it when all is sent.
@@ -80,7 +103,7 @@ class Exchange:
     ``is_complete`` is False when the client went away or the body broke off.
     """
 
-    request: Request
+    request: Asked
     api: str
     status: int = 500
     operation: str = ""
@@ -120,7 +143,10 @@ class Application:
         load: Load | None = None,
         turn: Turn | None = None,
         on_unread: Sequence[Callable[[], None]] = (),
+        shortcut: "Shortcut | None" = None,
     ) -> None:
+        #: For connections that send the same again.
+        self.shortcut = shortcut
         self._exact = {route.path: route for route in routes}
         self._subtrees = [(route.path.rstrip("/") + "/", route) for route in routes if route.has_subtree]
         self._fallback = fallback
@@ -199,7 +225,7 @@ class Application:
             exchange.status = response.status
             exchange.operation = response.operation
             exchange.error_code = response.error_code
-            await _send(exchange, response, receive, send, is_last=_is_crowded(scope))
+            await _send(exchange, request, response, receive, send, is_last=_is_crowded(scope))
         finally:
             load.running -= 1
             exchange.seconds = (time.perf_counter_ns() - begun) / 1e9
@@ -224,7 +250,7 @@ def read_facts(scope: Scope, face: Face) -> RequestFacts:
             user_agent = value
             break
     return RequestFacts(
-        request_id=_new_request_id(),
+        request_id=new_request_id(),
         face=face,
         source_ip=client[0].removeprefix("::ffff:") if client else "",
         is_tls=scope["scheme"] == "https",
@@ -233,9 +259,12 @@ def read_facts(scope: Scope, face: Face) -> RequestFacts:
     )
 
 
-def _new_request_id() -> str:
-    """A random UUID (version 4), made without the cost of ``uuid.UUID``."""
-    text = os.urandom(16).hex()
+def new_request_id() -> str:
+    """A random UUID (version 4), made without the cost of ``uuid.UUID`` and of the system's randomness.
+
+    It tells requests apart and is no secret. A process that was forked has numbers of its own.
+    """
+    text = f"{random.getrandbits(128):032x}"
     variant = "89ab"[int(text[16], 16) & 3]
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
@@ -258,8 +287,10 @@ async def _answer(route: Route, request: Request) -> Response:
         return route.on_error(request)
 
 
-async def _send(exchange: Exchange, response: Response, receive: Receive, send: Send, *, is_last: bool) -> None:
-    request, body = exchange.request, response.body
+async def _send(
+    exchange: Exchange, request: Request, response: Response, receive: Receive, send: Send, *, is_last: bool
+) -> None:
+    body = response.body
     headers = response.headers
     if is_last or (not request.is_body_read and _leaves_too_much(request)):
         headers = [*headers, (b"connection", b"close")]
@@ -272,7 +303,8 @@ async def _send(exchange: Exchange, response: Response, receive: Receive, send: 
         exchange.bytes_sent = len(body)
         exchange.is_complete = True
     else:
-        await _send_pieces(exchange, body, receive, send)
+        with request.load.excused():
+            await _send_pieces(exchange, body, receive, send)
 
 
 def _is_crowded(scope: Scope) -> bool:
@@ -299,7 +331,6 @@ async def _send_pieces(exchange: Exchange, body: AsyncIterator[bytes], receive: 
     take what it got for the whole.
     """
     departure: asyncio.Task[None] | None = None
-    exchange.request.load.running -= 1
     try:
         async for piece in body:
             if departure is None and exchange.bytes_sent:
@@ -315,7 +346,6 @@ async def _send_pieces(exchange: Exchange, body: AsyncIterator[bytes], receive: 
     finally:
         if departure is not None:
             departure.cancel()
-        exchange.request.load.running += 1
         await _close(body)
 
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from moorage.auth import sigv4, tokens
 from moorage.auth.sealing import Keyring, MasterKey
@@ -33,6 +33,9 @@ SERVICES: Final = ("ecr", "sts")
 #: A body longer than this is hashed beside the event loop.
 _LONG_BODY: Final = 256 * 1024
 
+#: Later than any time, in microseconds.
+_NEVER: Final = 1 << 62
+
 
 @dataclass(frozen=True, slots=True)
 class SignedCaller:
@@ -41,6 +44,13 @@ class SignedCaller:
     caller: Caller
     service: str
     form: Literal["header", "query"]
+
+
+class Proof(NamedTuple):
+    """A caller of ``/v2/``, and when the proof is over, in microseconds since the epoch."""
+
+    caller: Caller
+    expires_at: int
 
 
 #: Told of every check: ``accepted`` or ``refused``, and the kind of refusal.
@@ -157,21 +167,27 @@ class Authenticator:
         Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``CredentialsExpired``.
         """
         with self._counted:
-            headers = request.header_values(b"authorization")
-            if len(headers) > 1:
-                raise CredentialsUnknown  # A proxy in between may have judged by the other one.
-            header = headers[0] if headers else None
-            if self._settings.dev:
-                return self._trusted_registry(request, header, region)
-            return self._prove_registry(request, header, region)
+            return self.prove_registry(request, region).caller
 
-    def _prove_registry(self, request: Request, header: str | None, region: str) -> Caller:
+    def prove_registry(self, request: Request, region: str) -> Proof:
+        """``for_registry`` without counting, for whoever keeps the proof and says ``reused`` of each use."""
+        headers = request.header_values(b"authorization")
+        if len(headers) > 1:
+            raise CredentialsUnknown  # A proxy in between may have judged by the other one.
+        header = headers[0] if headers else None
+        if self._settings.dev:
+            return Proof(self._trusted_registry(request, header, region), _NEVER)
         if header is None:
             raise CredentialsMissing
         claims = tokens.read_registry_authorization(self._keyring, header, request.facts.received_at)
-        return Caller(
+        caller = Caller(
             RegistryId(claims.account_id), claims.principal_arn, claims.access_key_id, region, request.facts
         )
+        return Proof(caller, claims.expires_at)
+
+    def reused(self) -> None:
+        """A proof was good for one more request."""
+        self._on_checked("accepted", "")
 
     def _trusted_registry(self, request: Request, header: str | None, region: str) -> Caller:
         """Any password will do; one that GetAuthorizationToken gave out still says whose it is."""

@@ -26,7 +26,7 @@ async def blob_response(request: Request, downloads: Downloads, layer: LayerRow,
     Raises ``BlobDamaged``, ``Unavailable``.
     """
     etag = f'"{digest}"'
-    headers = [*_FIXED_HEADERS, (b"docker-content-digest", digest.encode()), (b"etag", etag.encode())]
+    headers = _lasting_headers(digest)
     if is_not_modified(request, etag):
         return Response(304, headers)
     try:
@@ -44,6 +44,16 @@ async def blob_response(request: Request, downloads: Downloads, layer: LayerRow,
         return Response(200, headers, _body(downloads, reader, 0, layer.size))
     headers.append((b"content-range", _content_range(part, layer.size)))
     return Response(206, headers, _body(downloads, reader, part.offset, part.length))
+
+
+def blob_headers(digest: str, size: int) -> list[tuple[bytes, bytes]]:
+    """The header lines of a blob that is answered as a whole."""
+    return [*_lasting_headers(digest), (b"content-length", b"%d" % size)]
+
+
+def _lasting_headers(digest: str) -> list[tuple[bytes, bytes]]:
+    named = digest.encode()
+    return [*_FIXED_HEADERS, (b"docker-content-digest", named), (b"etag", b'"%b"' % named)]
 
 
 def _body(downloads: Downloads, reader: BlobReader, offset: int, length: int) -> bytes | AsyncIterator[bytes]:

@@ -6,7 +6,8 @@ from typing import cast
 
 from moorage.web.descriptors import SPARE_CONNECTIONS
 from moorage.web.http import CROWD
-from moorage.web.protocol import BoundedProtocol
+from moorage.web.repeats import RepeatingProtocol
+from moorage.web.shortcut import Shortcut
 
 #: For those who are even more: nobody has the time to read what they want.
 _FULL = (
@@ -23,7 +24,7 @@ LEAST_IDLE_SECONDS = 1.0
 _LOOK_AGAIN_SECONDS = 0.1
 
 
-class CrowdedProtocol(BoundedProtocol):
+class CrowdedProtocol(RepeatingProtocol):
     """A connection that knows whether it is one too many: then its request is read, to be told so in its own words.
 
     Those that have been idle for longest make room first, as they would anyway when their time is over. Health can be
@@ -68,10 +69,12 @@ class CrowdedProtocol(BoundedProtocol):
             kind.look_at = now + _LOOK_AGAIN_SECONDS
 
 
-def bounded(connections: int, idle_seconds: float = LEAST_IDLE_SECONDS) -> type[CrowdedProtocol]:
+def bounded(
+    connections: int, idle_seconds: float = LEAST_IDLE_SECONDS, shortcut: Shortcut | None = None
+) -> type[CrowdedProtocol]:
     """The protocol of a process that has so many connections at most; who was idle for so long may lose its place."""
     return type(
         "BoundedProtocol",
         (CrowdedProtocol,),
-        {"most_connections": connections, "least_idle_seconds": idle_seconds},
+        {"most_connections": connections, "least_idle_seconds": idle_seconds, "shortcut": shortcut},
     )

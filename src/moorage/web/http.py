@@ -132,11 +132,8 @@ class Request:
         return self.is_body_read
 
     async def _await_client(self, work: Awaitable[Result]) -> Result:
-        self.load.running -= 1
-        try:
+        with self.load.excused():
             return await work
-        finally:
-            self.load.running += 1
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most ``limit`` bytes. Raises ``BodyTooLarge``, ``BodyIncomplete``."""

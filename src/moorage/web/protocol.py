@@ -31,7 +31,7 @@ from moorage.web.limits import REFUSALS, Limits, refusal
 _logger = structlog.get_logger()
 
 
-class _Part(IntEnum):
+class Part(IntEnum):
     """What of a request the next byte belongs to."""
 
     IDLE = 0
@@ -68,7 +68,7 @@ class BoundedProtocol(asyncio.Protocol):
         #: The answer is sent and only the client's last bytes are waited for.
         self.is_ending = False
         self._socket: asyncio.Transport = cast("asyncio.Transport", None)
-        self._part = _Part.IDLE
+        self._part = Part.IDLE
         #: Nothing more is read as HTTP: the running answer is the last one.
         self._is_deaf = False
         #: Bytes of this read, and since the request or its body began.
@@ -140,7 +140,7 @@ class BoundedProtocol(asyncio.Protocol):
             self._discard(len(data))
             return
         self._idle.stop()
-        if self._part is _Part.IDLE:
+        if self._part is Part.IDLE:
             self._fed = 0
         self._read = len(data)
         self._fed += self._read
@@ -181,7 +181,7 @@ class BoundedProtocol(asyncio.Protocol):
             raise Refused(400)  # Seen by nobody: the reader only learns that something follows the body.
         if len(self._pipeline) >= self.limits.pipelined:
             raise Refused(400)
-        self._part = _Part.HEAD
+        self._part = Part.HEAD
         self._url = b""
         self._headers = []
         self._expects_continue = False
@@ -202,7 +202,7 @@ class BoundedProtocol(asyncio.Protocol):
         version = self.parser.get_http_version()
         self._check_head(version)
         self._stop_timer()
-        self._part = _Part.BODY
+        self._part = Part.BODY
         self._body_bytes = self._window_start = self._discarded = 0
         self._fed = 0
         before = self._running()
@@ -249,7 +249,7 @@ class BoundedProtocol(asyncio.Protocol):
         if self._chunked is not None:
             self._chunked.is_complete = True
             return
-        self._part = _Part.IDLE
+        self._part = Part.IDLE
         self._fed = 0
         self._stop_timer()
         if not self.cycle.response_complete:
@@ -289,7 +289,7 @@ class BoundedProtocol(asyncio.Protocol):
                 # Otherwise each answer would let in another read full of requests.
                 self.flow.pause_reading()
             return
-        if self._part is _Part.BODY:
+        if self._part is Part.BODY:
             self._start_timer(self.limits.discard_seconds, self._socket.close)
         else:
             self._idle.start()
@@ -308,7 +308,7 @@ class BoundedProtocol(asyncio.Protocol):
             return
         self.is_ending = True
         self._idle.stop()
-        if self._part is _Part.IDLE:
+        if self._part is Part.IDLE:
             self._socket.close()
             return
         if self._socket.can_write_eof():
@@ -416,12 +416,12 @@ class BoundedProtocol(asyncio.Protocol):
 
     def _check_progress(self) -> None:
         """Called after each piece that was parsed: start the clock of what is not complete yet."""
-        if self._part is _Part.HEAD:
+        if self._part is Part.HEAD:
             if self._fed > self.limits.header_bytes:
                 self._refuse(431)
             elif self._timer is None:
                 self._start_timer(self.limits.header_seconds, self._refuse_slow)
-        elif self._part is _Part.BODY:
+        elif self._part is Part.BODY:
             if not self._is_fair(0, 0):
                 self._refuse(400)
             elif self._timer is None and not self.cycle.response_complete:
@@ -466,10 +466,10 @@ class BoundedProtocol(asyncio.Protocol):
         _logger.info("http_refused", status=status, reason=reason, source_ip=source)
         cycle = self._running()
         if cycle is not None:
-            if self._pipeline or (cycle.response_started and self._part is _Part.BODY):
+            if self._pipeline or (cycle.response_started and self._part is Part.BODY):
                 self._socket.close()
                 return
-            if self._part is not _Part.BODY:
+            if self._part is not Part.BODY:
                 # An earlier request is being answered: it ends the connection when it is done.
                 cycle.keep_alive = False
                 self._is_deaf = True

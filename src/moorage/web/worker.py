@@ -124,7 +124,7 @@ def run(build: Callable[[Settings], Application], mine: Orders) -> None:
     log.configure(settings.log_level)
     application = build(settings)
     connections = most_connections(settings.connections_per_worker, raise_limit())
-    config = _server_config(settings, application, bounded(connections))
+    config = _server_config(settings, application, bounded(connections, shortcut=application.shortcut))
     # Of the time that anybody waits, one half before the door, the other half behind it.
     server = WorkerServer(config, application, mine.ready, settings.queue_seconds / 2)
     mine.watch_parent(server.abandon)

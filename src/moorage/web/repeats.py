@@ -1,0 +1,61 @@
+"""A connection whose client repeats itself: it asks the ``Shortcut`` before it parses."""
+
+import structlog
+
+from moorage.web.cycle import Cycle
+from moorage.web.protocol import BoundedProtocol, Part
+from moorage.web.shortcut import Known, Shortcut
+
+_logger = structlog.get_logger()
+
+
+class RepeatingProtocol(BoundedProtocol):
+    """A connection that remembers the header it read last. A subclass may carry a ``shortcut``."""
+
+    shortcut: Shortcut | None = None
+    _known: Known | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Answer at once what is ready; have the rest parsed."""
+        shortcut = self.shortcut
+        if shortcut is None or not self._is_at_rest():
+            super().data_received(data)
+            return
+        if self._known is not None and self._take_shortcut(shortcut, self._known, data):
+            return
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before and data.endswith(b"\r\n\r\n") and self._is_plain(self.cycle, data):
+            self._known = shortcut.learn(data, self.cycle.scope)
+
+    def _is_at_rest(self) -> bool:
+        """Whether nothing is under way: the next byte begins a request, which is answered at once."""
+        return (
+            self._part is Part.IDLE
+            and self._running() is None
+            and not (self.is_ending or self._is_deaf or self._pipeline or self.flow.write_paused)
+        )
+
+    def _take_shortcut(self, shortcut: Shortcut, known: Known, data: bytes) -> bool:
+        try:
+            answer = shortcut.answer(known, data, self.default_head())
+        except Exception:  # the ordinary way is there, and answers faults as it should
+            _logger.exception("shortcut_failed")
+            self._known = None
+            return False
+        if answer is None:
+            return False
+        self._socket.write(answer)
+        self._server_state.total_requests += 1
+        self._idle.start()
+        return True
+
+    def _is_plain(self, cycle: Cycle, data: bytes) -> bool:
+        """Whether what came was one request without a body, and the connection goes on after it."""
+        return (
+            self._part is Part.IDLE
+            and cycle.keep_alive
+            and not self._is_deaf
+            and data.startswith((b"GET ", b"HEAD "))
+            and data.find(b"\r\n\r\n") == len(data) - 4
+        )

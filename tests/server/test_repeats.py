@@ -1,0 +1,232 @@
+"""Pulls that are answered by what is ready: the same answers, as fresh as any, over real sockets and two workers."""
+
+import http.client
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from moorage.domain.digest import Digest
+from tests.serving import REGION, Served, serve
+
+NAME = "team/app"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = b'{"architecture":"amd64"}'
+PATIENCE = 10
+#: What differs between two answers to the same question.
+VARYING = {"date", "x-request-id"}
+
+
+def digest_of(content: bytes) -> str:
+    """Its sha256 digest."""
+    return str(Digest.of(content))
+
+
+class Client:
+    """One connection to a registry, always with the same header lines."""
+
+    def __init__(self, served: Served, token: str) -> None:
+        self._connection = http.client.HTTPConnection(served.address, timeout=PATIENCE)
+        self._headers = {"Authorization": f"Basic {token}", "User-Agent": "tests"}
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **more: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, the headers that do not vary, and the body."""
+        named = {name.replace("_", "-"): value for name, value in more.items()}
+        self._connection.request(method, path, body, self._headers | named)
+        response = self._connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders() if name.lower() not in VARYING}
+        return response.status, headers, response.read()
+
+    def push(self, tag: str, note: str) -> bytes:
+        """Push an image under a tag; returns its manifest."""
+        config = digest_of(CONFIG)
+        status, headers, _ = self.ask("POST", f"/v2/{NAME}/blobs/uploads/")
+        assert status == 202
+        assert self.ask("PUT", f"{headers['location']}?digest={config}", CONFIG)[0] == 201
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": {
+                    "mediaType": "application/vnd.oci.image.config.v1+json",
+                    "digest": config,
+                    "size": len(CONFIG),
+                },
+                "layers": [],
+                "annotations": {"note": note},
+            }
+        ).encode()
+        status, _, _ = self.ask("PUT", f"/v2/{NAME}/manifests/{tag}", manifest, Content_Type=MANIFEST)
+        assert status == 201
+        return manifest
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Two workers, which see one another's commits in the shared index."""
+    with serve(tmp_path_factory.mktemp("repeats"), "--workers", "2") as server:
+        ecr(server).create_repository(repositoryName=NAME)
+        yield server
+
+
+def ecr(served: Served) -> "boto3.client":
+    """The JSON API of a server."""
+    keys = served.credentials
+    return boto3.client(
+        "ecr",
+        region_name=REGION,
+        endpoint_url=served.url,
+        aws_access_key_id=keys.access_key_id,
+        aws_secret_access_key=keys.secret_access_key,
+    )
+
+
+@pytest.fixture
+def clients(served: Served) -> Iterator[list[Client]]:
+    """So many that both workers have some."""
+    token = ecr(served).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    made = [Client(served, token) for _ in range(8)]
+    yield made
+    for client in made:
+        client.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("what", ["tag", "digest", "blob"])
+def test_a_repeated_pull_is_answered_as_the_first_one(clients: list[Client], method: str, what: str) -> None:
+    """The first is parsed; so is one with another header; those in between are not."""
+    client = clients[0]
+    manifest = client.push("same", "same")
+    path = {
+        "tag": f"/v2/{NAME}/manifests/same",
+        "digest": f"/v2/{NAME}/manifests/{digest_of(manifest)}",
+        "blob": f"/v2/{NAME}/blobs/{digest_of(CONFIG)}",
+    }[what]
+    answers = [client.ask(method, path) for _ in range(4)]
+    answers.append(client.ask(method, path, X_Other="1"))
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0][0] == 200
+    assert answers[0][2] == (b"" if method == "HEAD" else CONFIG if what == "blob" else manifest)
+
+
+def test_a_moved_tag_is_seen_by_the_next_request_of_every_connection(clients: list[Client]) -> None:
+    """An acknowledged push is seen at once, whichever worker took it."""
+    for number in range(20):
+        pusher = clients[number % len(clients)]
+        manifest = pusher.push("moving", f"{number}")
+        for client in clients:
+            for _ in range(2):
+                assert client.ask("GET", f"/v2/{NAME}/manifests/moving")[2] == manifest
+
+
+def test_a_deleted_image_is_gone_for_who_just_pulled_it(clients: list[Client]) -> None:
+    """On every connection."""
+    manifest = clients[0].push("deleted", "deleted")
+    path = f"/v2/{NAME}/manifests/{digest_of(manifest)}"
+    for client in clients:
+        assert [client.ask("GET", path)[0] for _ in range(2)] == [200, 200]
+    assert clients[0].ask("DELETE", path)[0] == 202
+    assert [client.ask("GET", path)[0] for client in clients] == [404] * len(clients)
+
+
+def test_a_blob_whose_file_is_gone_is_no_ready_answer(clients: list[Client], served: Served) -> None:
+    """Only its row is kept; a push repairs it."""
+    client = clients[0]
+    client.push("damaged", "damaged")
+    path = f"/v2/{NAME}/blobs/{digest_of(CONFIG)}"
+    assert [client.ask(method, path)[0] for method in ("GET", "GET", "HEAD", "HEAD")] == [200] * 4
+    for file in (served.data_dir / "blobs").rglob(f"{digest_of(CONFIG)[7:]}.*"):
+        file.unlink()
+    assert [client.ask(method, path)[0] for method in ("GET", "HEAD")] == [404, 404]
+    client.push("damaged", "repaired")
+    assert client.ask("GET", path)[2] == CONFIG
+
+
+def test_what_is_asked_with_a_condition_or_a_range_is_answered_by_it(clients: list[Client]) -> None:
+    """Between repeated pulls without one."""
+    client = clients[0]
+    client.push("conditional", "conditional")
+    path = f"/v2/{NAME}/blobs/{digest_of(CONFIG)}"
+    whole = [client.ask("GET", path) for _ in range(2)]
+    etag = whole[0][1]["etag"]
+    assert [client.ask("GET", path, If_None_Match=etag)[0] for _ in range(2)] == [304, 304]
+    assert [client.ask("GET", path, Range="bytes=1-2")[2] for _ in range(2)] == [CONFIG[1:3]] * 2
+    assert client.ask("GET", path) == whole[0]
+
+
+def test_repeated_requests_for_what_is_not_there_are_refused_each_time(clients: list[Client]) -> None:
+    """A refusal is never ready, nor is a path that is no path."""
+    client = clients[0]
+    client.push("there", "there")
+    client.ask("GET", f"/v2/{NAME}/manifests/there")
+    for path in (
+        f"/v2/{NAME}/manifests/missing",
+        "/v2/missing/app/manifests/there",
+        "/v2/UPPER/manifests/there",
+    ):
+        assert [client.ask("GET", path)[0] for _ in range(2)] in ([404, 404], [400, 400])
+    assert client.ask("GET", f"/v2/{NAME}/manifests/there")[0] == 200
+
+
+def test_two_requests_that_come_in_one_piece_are_both_answered(clients: list[Client]) -> None:
+    """What is pipelined is parsed."""
+    client = clients[0]
+    manifest = client.push("twice", "twice")
+    path = f"/v2/{NAME}/manifests/twice"
+    client.ask("GET", path)
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: {client._connection.host}:{client._connection.port}\r\n"
+        f"Accept-Encoding: identity\r\nAuthorization: {client._headers['Authorization']}\r\n"
+        "User-Agent: tests\r\n\r\n"
+    ).encode()
+    raw = client._connection.sock
+    raw.sendall(request + request)
+    received = b""
+    while received.count(manifest) < 2:
+        piece = raw.recv(65536)
+        assert piece
+        received += piece
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_a_key_that_is_switched_off_opens_nothing_that_was_ready(tmp_path: Path) -> None:
+    """From the next request on, on connections that stay open."""
+    with serve(tmp_path, "--workers", "2") as own:
+        ecr(own).create_repository(repositoryName=NAME)
+        token = ecr(own).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        client = Client(own, token)
+        client.push("mine", "mine")
+        path = f"/v2/{NAME}/manifests/mine"
+        assert [client.ask("GET", path)[0] for _ in range(3)] == [200] * 3
+        with sqlite3.connect(own.data_dir / "metadata.db", timeout=PATIENCE) as database:
+            database.execute("UPDATE access_key SET is_active = 0")
+        database.close()
+        assert client.ask("GET", path)[0] == 401
+        client.close()
+
+
+def test_repeated_pulls_are_counted_and_logged_as_others(clients: list[Client], served: Served) -> None:
+    """Each has a line of its own, with an id of its own."""
+    client = clients[0]
+    client.push("logged", "logged")
+    for _ in range(5):
+        client.ask("GET", f"/v2/{NAME}/manifests/logged", User_Agent="counted")
+    page = http.client.HTTPConnection(served.address, timeout=PATIENCE)
+    page.request("GET", "/metrics")
+    counted = page.getresponse().read().decode()
+    page.close()
+    lines = [json.loads(line) for line in served.log.read_text().splitlines() if '"counted"' in line]
+    assert len(lines) == len({line["request_id"] for line in lines}) == 5
+    assert {(line["status"], line["operation"], line["path"]) for line in lines} == {
+        (200, "get_manifest", f"/v2/{NAME}/manifests/logged")
+    }
+    assert 'ecr_http_requests_total{api="v2",code="200",op="get_manifest"}' in counted
