@@ -38,7 +38,7 @@ from moorage.transfers.threads import BlobThreads
 from moorage.transfers.uploads import Uploads
 from moorage.web.access_log import AccessLog
 from moorage.web.admission import Load, Turn
-from moorage.web.asgi import Application, Observer, Route
+from moorage.web.asgi import Application, Route
 from moorage.web.authenticate import AuthenticationCounter, Authenticator
 from moorage.web.context import Context
 from moorage.web.health import Health
@@ -360,7 +360,7 @@ def build_app(settings: Settings) -> Application:
         Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops", is_vital=True),
     ]
     load, turn = Load(settings.requests_per_worker), Turn(settings.queue_seconds)
-    observers: list[Observer] = [metrics, AccessLog(settings.log_level)]
+    observers = (metrics, AccessLog(settings.log_level))
     return Application(
         routes,
         fallback=fallback,

@@ -42,13 +42,17 @@ class WalIndex:
         self._key = facts.st_dev, facts.st_ino
         known = _watched.get(self._key) or _open(file)
         self._header = known.header
+        self._seen = b""
         _watched[self._key] = known._replace(watchers=known.watchers + 1)
 
     def mark(self) -> bytes | None:
         """Another one after each commit; None in the moment of a commit."""
         both = self._header[: 2 * _HEADER]
-        first = both[:_HEADER]
-        return first if first == both[_HEADER:] else None
+        if both != self._seen:
+            if both[:_HEADER] != both[_HEADER:]:
+                return None
+            self._seen = both
+        return self._seen
 
     def close(self) -> None:
         """Look no more."""

@@ -50,6 +50,8 @@ class ReadyPulls:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.mark = context.database.mark
+        self._reused = context.authenticator.reused
+        self._note_pull = context.pulls.note_pull
         # Connections of one client share what it was answered.
         self._known = lru_cache(maxsize=1_024)(Asker)
 
@@ -93,9 +95,9 @@ class ReadyPulls:
 
     def answered(self, answer: Answer, at: int) -> None:
         """See ``Source``. A HEAD does not count as a pull, nor does a blob alone."""
-        self._context.authenticator.reused()
+        self._reused()
         if answer.operation == "get_manifest":
-            self._context.pulls.note_pull(answer.what, at)
+            self._note_pull(answer.what, at)
 
     def _find_manifest(self, wanted: "_Wanted", name: RepositoryName) -> Answer | None:
         reference = read_reference(wanted.place.reference)

@@ -38,7 +38,8 @@ class PullTimes:
 
     def note_pull(self, image: ImageRow, at: int) -> None:
         """An image was pulled at this time; a row that tells of a pull shortly before it stays as it is."""
-        if image.last_pulled_at is None or at - image.last_pulled_at >= COARSE_MICROSECONDS:
+        last = image.last_pulled_at
+        if last is None or at - last >= COARSE_MICROSECONDS:
             self.note(image.id, at)
 
     def start(self) -> None:

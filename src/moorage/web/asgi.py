@@ -5,10 +5,11 @@ request's id and answered by the face's own ``on_error``, without a word of it o
 """
 
 import asyncio
-import random
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -260,13 +261,19 @@ def read_facts(scope: Scope, face: Face) -> RequestFacts:
 
 
 def new_request_id() -> str:
-    """A random UUID (version 4), made without the cost of ``uuid.UUID`` and of the system's randomness.
-
-    It tells requests apart and is no secret. A process that was forked has numbers of its own.
-    """
-    text = f"{random.getrandbits(128):032x}"
+    """A random UUID (version 4), made without the cost of ``uuid.UUID``."""
+    text = os.urandom(16).hex()
     variant = "89ab"[int(text[16], 16) & 3]
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+def request_ids() -> Iterator[bytes]:
+    """Ids of the same form, cheaper by the dozen: the beginning is random, the rest is counted.
+
+    They tell requests apart and are no secret. Each process asks for some of its own, after it was forked.
+    """
+    beginning = new_request_id()[:24].encode()
+    return map(b"%b%012x".__mod__, zip(repeat(beginning), count(int.from_bytes(os.urandom(5))), strict=False))
 
 
 def _clean(text: str) -> str:

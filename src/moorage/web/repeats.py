@@ -1,5 +1,7 @@
 """A connection whose client repeats itself: it asks the ``Shortcut`` before it parses."""
 
+from typing import cast
+
 import structlog
 
 from moorage.web.cycle import Cycle
@@ -7,6 +9,9 @@ from moorage.web.protocol import BoundedProtocol, Part
 from moorage.web.shortcut import Known, Shortcut
 
 _logger = structlog.get_logger()
+
+#: A name of its own: to look a member of an enumeration up costs as much as a call.
+_IDLE = Part.IDLE
 
 
 class RepeatingProtocol(BoundedProtocol):
@@ -30,9 +35,10 @@ class RepeatingProtocol(BoundedProtocol):
 
     def _is_at_rest(self) -> bool:
         """Whether nothing is under way: the next byte begins a request, which is answered at once."""
+        cycle = cast("Cycle | None", self.cycle)
         return (
-            self._part is Part.IDLE
-            and self._running() is None
+            self._part is _IDLE
+            and (cycle is None or cycle.response_complete)
             and not (self.is_ending or self._is_deaf or self._pipeline or self.flow.write_paused)
         )
 
@@ -53,7 +59,7 @@ class RepeatingProtocol(BoundedProtocol):
     def _is_plain(self, cycle: Cycle, data: bytes) -> bool:
         """Whether what came was one request without a body, and the connection goes on after it."""
         return (
-            self._part is Part.IDLE
+            self._part is _IDLE
             and cycle.keep_alive
             and not self._is_deaf
             and data.startswith((b"GET ", b"HEAD "))

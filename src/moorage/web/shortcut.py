@@ -10,7 +10,7 @@ Nothing here knows a route: a face that has ready answers gives a ``Source``.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from moorage.domain.caller import RequestFacts
 from moorage.web.admission import Load, Turn
-from moorage.web.asgi import Exchange, Observer, Route, new_request_id, read_facts
+from moorage.web.asgi import Exchange, Route, read_facts, request_ids
 from moorage.web.http import CROWD, Request, Scope
 
 #: Most answers that a process keeps, and most bytes of their bodies; beyond that it begins anew.
@@ -26,7 +26,8 @@ MAX_ANSWERS: Final = 16_384
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Answer:
     """A ready answer: ``head`` are its header lines, without those that every answer has or differs in.
 
     ``size`` are the bytes of its body that are sent, whether ``body`` has them or ``Source.body`` brings them.
@@ -78,6 +79,27 @@ class Known(NamedTuple):
     facts: RequestFacts
 
 
+#: Takes note of one more answer: the id of its request, when it came in microseconds, how long it took in nanoseconds.
+Recorder = Callable[[bytes, int, int], None]
+
+
+class Witness(Protocol):
+    """An observer that takes note of answers that are alike with less ado than of others."""
+
+    def prepare(self, exchange: Exchange) -> Recorder:
+        """Who takes note of exchanges like this one, which differ in their ids and times alone."""
+
+
+class _Kept(NamedTuple):
+    """An answer with all that is needed to send it."""
+
+    answer: Answer
+    status_line: bytes
+    head: bytes
+    body: bytes | None
+    recorders: tuple[Recorder, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Repeated:
     """A request that was not parsed."""
@@ -92,16 +114,17 @@ class Shortcut:
     """Sends ready answers. Its methods are called by a connection between two requests, with nothing in line."""
 
     def __init__(
-        self, source: Source, route: Route, load: Load, turn: Turn, observers: Sequence[Observer]
+        self, source: Source, route: Route, load: Load, turn: Turn, witnesses: Sequence[Witness]
     ) -> None:
         self._source = source
         self._route = route
         self._load = load
         self._turn = turn
-        self._observers = tuple(observers)
+        self._witnesses = tuple(witnesses)
         self._mark: bytes | None = None
-        self._answers: dict[tuple[Asker, bytes], Answer] = {}
+        self._kept: dict[tuple[Asker, bytes], _Kept] = {}
         self._bytes = 0
+        self._ids = request_ids()
 
     def learn(self, data: bytes, scope: Scope) -> Known | None:
         """Remember the header of a request that was read in full, if it is one that could come again.
@@ -118,74 +141,65 @@ class Shortcut:
 
     def answer(self, known: Known, data: bytes, default_head: bytes) -> bytes | None:
         """The whole answer to a request that differs from the known one in its first line alone; None if not ready."""
-        end = data.find(b"\r\n")
-        if data[end:] != known.block:
+        # Taken apart at once: a named tuple's fields cost more each than all of them together.
+        block, asker, _ = known
+        if not data.endswith(block):
             return None
         begun = time.perf_counter_ns()
         now = time.time_ns() // 1000
         mark = self._source.mark()
-        if mark is None or now >= known.asker.expires_at:
+        if mark is None or now >= asker.expires_at:
             return None
         if self._load.running >= self._load.most or self._turn.is_over():
             return None
         if mark != self._mark:
             self._forget(mark)
-        line = data[:end]
-        answer = self._answers.get((known.asker, line)) or self._find(known, line)
-        if answer is None:
+        line = data[: -len(block)]
+        kept = self._kept.get((asker, line)) or self._find(known, line)
+        if kept is None:
             return None
-        body = answer.body
+        answer, status_line, head, body, recorders = kept
         if body is None:
             body = self._source.body(answer)
             if body is None:
                 return None
-        facts = _facts_now(known.facts, now)
         self._source.answered(answer, now)
-        self._observe(answer, facts, begun)
-        return b"%b%b%bx-request-id: %b\r\n\r\n%b" % (
-            STATUS_LINE[answer.status],
-            default_head,
-            answer.head,
-            facts.request_id.encode(),
-            body,
-        )
+        request_id = next(self._ids)
+        spent = time.perf_counter_ns() - begun
+        for record in recorders:
+            record(request_id, now, spent)
+        return b"%b%b%b%b\r\n\r\n%b" % (status_line, default_head, head, request_id, body)
 
-    def _find(self, known: Known, line: bytes) -> Answer | None:
-        answer = self._source.find(known.asker, known.facts, line)
+    def _find(self, known: Known, line: bytes) -> _Kept | None:
+        # More than one line is another header, or another request before this one.
+        answer = None if b"\n" in line else self._source.find(known.asker, known.facts, line)
         if answer is None:
             return None
         size = len(answer.body or b"")
-        if len(self._answers) >= MAX_ANSWERS or self._bytes + size > MAX_BODY_BYTES:
+        if len(self._kept) >= MAX_ANSWERS or self._bytes + size > MAX_BODY_BYTES:
             self._forget(self._mark)
         self._bytes += size
-        self._answers[known.asker, line] = answer
-        return answer
+        kept = self._kept[known.asker, line] = self._complete(answer, known.facts)
+        return kept
 
-    def _forget(self, mark: bytes | None) -> None:
-        self._answers.clear()
-        self._bytes = 0
-        self._mark = mark
-
-    def _observe(self, answer: Answer, facts: RequestFacts, begun: int) -> None:
-        api = self._route.api
+    def _complete(self, answer: Answer, facts: RequestFacts) -> _Kept:
         exchange = Exchange(
             _Repeated(facts, answer.method, answer.path),
-            api,
+            self._route.api,
             answer.status,
             answer.operation,
             bytes_sent=answer.size,
             is_complete=True,
         )
-        for observer in self._observers:
-            observer.started(api)
-        exchange.seconds = (time.perf_counter_ns() - begun) / 1e9
-        for observer in self._observers:
-            observer.finished(exchange)
+        recorders = tuple(witness.prepare(exchange) for witness in self._witnesses)
+        return _Kept(
+            answer, STATUS_LINE[answer.status], answer.head + b"x-request-id: ", answer.body, recorders
+        )
 
-
-def _facts_now(facts: RequestFacts, now: int) -> RequestFacts:
-    """The facts of a request that is like another but for its time and id."""
-    return RequestFacts(new_request_id(), facts.face, facts.source_ip, facts.is_tls, facts.user_agent, now)
+    def _forget(self, mark: bytes | None) -> None:
+        self._kept.clear()
+        self._bytes = 0
+        self._mark = mark
 
 
 async def _receive_nothing() -> Any:

@@ -126,6 +126,29 @@ def test_the_access_log_has_neither_headers_nor_query(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    ["/v2/a/manifests/b", '/v2/"seconds":0.0,/x', '/v2/"request_id":"the-id/%s%b', "/v2/\u00fc\u202e"],
+)
+def test_a_line_that_was_prepared_reads_like_any_other(lines: Lines, path: str) -> None:
+    """But for its time, its id and how long it took, whatever the path holds."""
+    log_ = AccessLog("info", lines.writer)
+    log_.finished(exchange("v2", path))
+    log_.prepare(exchange("v2", path))(b"another-id", 1_700_000_000_000_007, 1_500_000)
+    written, prepared = lines.read()
+    assert prepared.pop("time") == "2023-11-14T22:13:20.000007Z"
+    assert (prepared.pop("request_id"), prepared.pop("seconds")) == ("another-id", 0.0015)
+    for name in ("time", "request_id", "seconds"):
+        del written[name]
+    assert prepared == written
+
+
+def test_no_line_is_prepared_where_none_is_written(lines: Lines) -> None:
+    """The level decides for these, too."""
+    AccessLog("warning", lines.writer).prepare(exchange("v2", "/v2/"))(b"id", 1, 1)
+    assert lines.read() == []
+
+
+@pytest.mark.parametrize(
     ("level", "api", "status", "count"),
     [
         ("info", "v2", 200, 1),

@@ -206,3 +206,20 @@ def test_without_room_a_process_counts_for_itself(tmp_path: Path, monkeypatch: p
     count(metrics, Exchange(request(), "json", 200, "PutImage"))
     assert b'op="PutImage"' in metrics.expose()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_prepared_counts_like_any_other() -> None:
+    """Requests, bytes and time; none of them is ever in flight."""
+    metrics = Metrics()
+    exchange = Exchange(request(), "v2", 200, "GetManifest", bytes_sent=7)
+
+    async def observe() -> None:
+        record = metrics.prepare(exchange)
+        for _ in range(3):
+            record(b"id", 1, 500_000_000)
+
+    asyncio.run(observe())
+    assert value(metrics, "ecr_http_requests_total", api="v2", op="GetManifest", code="200") == 3
+    assert value(metrics, "ecr_http_response_bytes_total", api="v2") == 21
+    assert value(metrics, "ecr_http_request_duration_seconds_sum", api="v2", op="GetManifest") == 1.5
+    assert value(metrics, "ecr_http_requests_in_flight", api="v2") == 0

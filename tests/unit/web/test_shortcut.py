@@ -12,7 +12,7 @@ from moorage.web import shortcut as module
 from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Exchange, Route
 from moorage.web.http import CROWD, Request, Response
-from moorage.web.shortcut import Answer, Known, Shortcut
+from moorage.web.shortcut import Answer, Known, Recorder, Shortcut
 
 HEAD = b"GET /v2/a/manifests/x HTTP/1.1"
 BLOCK = b"\r\nHost: h\r\n\r\n"
@@ -71,20 +71,16 @@ class Pulls:
 
 
 class Seen:
-    """An observer."""
+    """A witness."""
 
     def __init__(self) -> None:
-        self.running = 0
         self.exchanges: list[Exchange] = []
+        self.ids: list[bytes] = []
 
-    def started(self, _api: str) -> None:
-        """One more."""
-        self.running += 1
-
-    def finished(self, exchange: Exchange) -> None:
-        """One less."""
-        self.running -= 1
+    def prepare(self, exchange: Exchange) -> Recorder:
+        """Remember of what kind it is, and then each id."""
         self.exchanges.append(exchange)
+        return lambda request_id, _now, _nanoseconds: self.ids.append(request_id)
 
 
 async def _handle(_request: Request) -> Response:
@@ -194,14 +190,13 @@ def test_no_ready_answer_while_there_is_too_much_to_do() -> None:
     assert way.ask() is None
 
 
-def test_observers_are_told_of_each_answer() -> None:
-    """With an id and a time of its own."""
+def test_witnesses_take_note_of_each_answer() -> None:
+    """Its kind is told to them once, its id and time each time."""
     way = Way()
-    for _ in range(3):
-        way.ask()
-    assert way.seen.running == 0
-    assert [exchange.bytes_sent for exchange in way.seen.exchanges] == [2, 2, 2]
-    assert len({exchange.request.facts.request_id for exchange in way.seen.exchanges}) == 3
+    answers = [way.ask() for _ in range(3)]
+    assert [exchange.bytes_sent for exchange in way.seen.exchanges] == [2]
+    assert len(set(way.seen.ids)) == 3
+    assert all(id_ in (answer or b"") for id_, answer in zip(way.seen.ids, answers, strict=True))
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,11 +205,11 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     way = Way()
     for number in range(95):
         assert way.ask(b"GET /v2/a/manifests/%d HTTP/1.1" % number)
-        assert len(way.shortcut._answers) <= 10
+        assert len(way.shortcut._kept) <= 10
     monkeypatch.setattr(module, "MAX_BODY_BYTES", 6)
     for number in range(95):
         assert way.ask(b"GET /v2/b/manifests/%d HTTP/1.1" % number)
-        assert sum(len(kept.body or b"") for kept in way.shortcut._answers.values()) <= 6
+        assert sum(len(kept.answer.body or b"") for kept in way.shortcut._kept.values()) <= 6
 
 
 def test_a_header_that_proves_nobody_is_not_remembered() -> None:
