@@ -3,7 +3,8 @@
 import http.client
 import json
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -220,13 +221,32 @@ def test_repeated_pulls_are_counted_and_logged_as_others(clients: list[Client], 
     client.push("logged", "logged")
     for _ in range(5):
         client.ask("GET", f"/v2/{NAME}/manifests/logged", User_Agent="counted")
-    page = http.client.HTTPConnection(served.address, timeout=PATIENCE)
-    page.request("GET", "/metrics")
-    counted = page.getresponse().read().decode()
-    page.close()
-    lines = [json.loads(line) for line in served.log.read_text().splitlines() if '"counted"' in line]
-    assert len(lines) == len({line["request_id"] for line in lines}) == 5
+    wanted = 'ecr_http_requests_total{api="v2",code="200",op="get_manifest"}'
+    wait_until(lambda: wanted in page(served, "/metrics") and len(lines_of(served, "counted")) == 5)
+    lines = lines_of(served, "counted")
+    assert len({line["request_id"] for line in lines}) == 5
     assert {(line["status"], line["operation"], line["path"]) for line in lines} == {
         (200, "get_manifest", f"/v2/{NAME}/manifests/logged")
     }
-    assert 'ecr_http_requests_total{api="v2",code="200",op="get_manifest"}' in counted
+
+
+def lines_of(served: Served, user_agent: str) -> list[dict[str, object]]:
+    """The log lines of a client."""
+    return [json.loads(line) for line in served.log.read_text().splitlines() if f'"{user_agent}"' in line]
+
+
+def page(served: Served, path: str) -> str:
+    """What a GET answers."""
+    connection = http.client.HTTPConnection(served.address, timeout=PATIENCE)
+    connection.request("GET", path)
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Lines and counts are written a moment later."""
+    give_up_at = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
