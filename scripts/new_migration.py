@@ -13,8 +13,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from moorage.metadata.migrate import configuration
+from moorage.metadata.migrate import scripts
 from moorage.metadata.sqlite import connect
+from moorage.metadata.upgrade import configuration
 
 
 def main(message: str) -> None:
@@ -23,7 +24,7 @@ def main(message: str) -> None:
         path = Path(folder) / "metadata.db"
         engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
         with engine.connect() as connection:
-            config = configuration(connection)
+            config = configuration(connection, scripts())
             count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
             command.upgrade(config, "head")
             command.revision(config, message, autogenerate=True, rev_id=f"{count + 1:04}")

@@ -1,4 +1,7 @@
-"""The only place that constructs things. Reads from top to bottom: prepare once, then build each process."""
+"""The only place that constructs things. Reads from top to bottom: prepare once, then build each process.
+
+What works with PostgreSQL is imported where it is used: its driver takes as long to load as a whole start may last.
+"""
 
 import os
 import time
@@ -24,9 +27,6 @@ from moorage.jobs.uploads import expire_uploads
 from moorage.metadata.accounts import SecretRow
 from moorage.metadata.database import Database
 from moorage.metadata.migrate import check_sqlite, migrate_sqlite, newest_revision
-from moorage.metadata.migrate_postgresql import check_postgresql, migrate_postgresql, preparing
-from moorage.metadata.postgresql import PostgresqlDatabase
-from moorage.metadata.postgresql_session import describe
 from moorage.metadata.sqlite import SqliteDatabase
 from moorage.oci.face import DistributionApi
 from moorage.oci.ready import ReadyPulls
@@ -100,7 +100,7 @@ def prepare(settings: Settings) -> Path | None:
     _check_sqlite(settings)
     if settings.database:
         # Another server may run on the old schema: it is migrated when somebody says so.
-        check_postgresql(settings.database)
+        check_schema(settings)
     else:
         migrate_sqlite(database_path(settings))
     master_key = load_master_key(settings)
@@ -122,6 +122,8 @@ def migrate(settings: Settings) -> tuple[str | None, str | None]:
     Raises what ``migrate_sqlite`` or ``migrate_postgresql`` raises.
     """
     if settings.database:
+        from moorage.metadata.migrate_postgresql import migrate_postgresql
+
         before = migrate_postgresql(settings.database)
     else:
         before = migrate_sqlite(database_path(settings))
@@ -131,6 +133,8 @@ def migrate(settings: Settings) -> tuple[str | None, str | None]:
 def check_schema(settings: Settings) -> None:
     """Raises ``NotMigrated``, ``DatabaseTooNew``, and what connecting raises."""
     if settings.database:
+        from moorage.metadata.migrate_postgresql import check_postgresql
+
         check_postgresql(settings.database)
     else:
         check_sqlite(database_path(settings))
@@ -147,12 +151,18 @@ def check_master_key(settings: Settings) -> None:
 
 def _alone(settings: Settings) -> AbstractContextManager[None]:
     """Of several servers that start at once one prepares at a time. SQLite's has the data directory for itself."""
-    return preparing(settings.database) if settings.database else nullcontext()
+    if not settings.database:
+        return nullcontext()
+    from moorage.metadata.migrate_postgresql import preparing
+
+    return preparing(settings.database)
 
 
 def open_database(settings: Settings) -> Database:
     """The metadata database that the settings name."""
     if settings.database:
+        from moorage.metadata.postgresql import PostgresqlDatabase
+
         return PostgresqlDatabase(settings.database, settings)
     return SqliteDatabase(database_path(settings), settings)
 
@@ -212,6 +222,8 @@ def _ensure_server_key(database: Database, master_key: MasterKey, settings: Sett
         return
     blobs = settings.data_dir / "blobs"
     if settings.database and any(file.is_file() for file in blobs.rglob("*")):
+        from moorage.metadata.postgresql_session import describe
+
         raise StartRefused(
             f"{describe(settings.database)} is empty, but {blobs} has blobs that another database knows of: "
             f"name that one with --database, or move {blobs} away"
@@ -261,10 +273,10 @@ def create_root_key(settings: Settings, account: RegistryId, key: AccessKey) -> 
     """Give an account's root another key, beside a running server or without one.
 
     Raises ``DataDirectoryMissing``, ``StartRefused`` for a wrong master key, ``Unavailable``, ``PrivateFileError``,
-    ``OSError``, with PostgreSQL what ``check_postgresql`` raises.
+    ``OSError``, with PostgreSQL what ``check_schema`` raises.
     """
     if settings.database:
-        check_postgresql(settings.database)
+        check_schema(settings)
     elif not database_path(settings).exists():
         raise DataDirectoryMissing(
             f"{settings.data_dir} is no data directory yet: start the server once, or name another with --data-dir"

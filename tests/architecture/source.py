@@ -15,6 +15,19 @@ GENERATED = {"src/moorage/ecr/contract.py"}
 #: Written by ``alembic revision``: one function per step, as long as the step.
 MIGRATIONS = "src/moorage/metadata/migrations/versions/"
 
+#: Imported where they are used and not at the head of a module: what they load, most starts can do without.
+LATE = {
+    "moorage.cli.certificates",
+    "moorage.cli.checks",
+    "moorage.cli.findings",
+    "moorage.cli.main",
+    "moorage.metadata.migrate_postgresql",
+    "moorage.metadata.postgresql",
+    "moorage.metadata.postgresql_session",
+    "moorage.metadata.upgrade",
+    "structlog",
+}
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = Function | ast.ClassDef
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pysqlite3
 
-from moorage.cli.main import main
+from moorage.cli import main
 
 
 def _pretend(is_pretended: Callable[[int], bool]) -> None:

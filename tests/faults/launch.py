@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from moorage import wiring
-from moorage.cli.main import main
+from moorage.cli import main
 from moorage.jobs.schedule import Periodic
 from moorage.transfers import pulls
 from tests.faults import sqlite_files

@@ -10,7 +10,7 @@ import pytest
 
 from moorage.config import Settings
 from moorage.domain.errors import Unavailable
-from moorage.metadata import accounts, postgresql_session
+from moorage.metadata import accounts, postgresql_refusals, postgresql_session
 from moorage.metadata.postgresql import MAX_RERUNS, PostgresqlDatabase
 from moorage.metadata.transaction import Transaction
 from tests.postgresql.relay import Relay
@@ -243,7 +243,7 @@ def test_a_server_told_not_to_wait_for_its_disk_waits_for_ours(url: str, opened:
 def test_an_old_server_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its version, in a sentence."""
     monkeypatch.setattr(postgresql_session, "OLDEST_POSTGRESQL", 99)
-    with pytest.raises(postgresql_session.PostgresqlTooOld, match="99 is the oldest that works"):
+    with pytest.raises(postgresql_refusals.PostgresqlTooOld, match="99 is the oldest that works"):
         postgresql_session.connect(url)
 
 

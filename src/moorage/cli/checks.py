@@ -20,7 +20,8 @@ from moorage import wiring
 from moorage.config import Settings
 from moorage.domain.errors import Unavailable
 from moorage.metadata.migrate import DatabaseTooNew, NotMigrated
-from moorage.metadata.postgresql_session import PostgresqlRefused, PostgresqlTooOld, describe, find_careless
+from moorage.metadata.postgresql_refusals import PostgresqlRefused, PostgresqlTooOld
+from moorage.metadata.postgresql_session import describe, find_careless
 from moorage.metadata.sqlite import OLDEST_SQLITE
 from moorage.web import listen
 from moorage.web.data_lock import find_holder

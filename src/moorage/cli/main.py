@@ -1,4 +1,4 @@
-"""All commands together, and the entry point of the ``moorage`` program."""
+"""All commands together."""
 
 import typer
 
@@ -17,8 +17,3 @@ doctor.register(application)
 migrate.register(application)
 tls.register(application)
 version.register(application)
-
-
-def main() -> None:
-    """Entry point of the ``moorage`` program."""
-    application()

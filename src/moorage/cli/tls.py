@@ -3,16 +3,18 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from moorage.auth.private_files import create_private_file, read_private_file
-from moorage.cli.certificates import KeyPair, make_authority, make_server, read_authority
 from moorage.cli.flags import fail, with_settings
 from moorage.config import Settings
 from moorage.web.hosts import RegistryHosts
 from moorage.web.listen import without_port
+
+if TYPE_CHECKING:
+    from moorage.cli.certificates import KeyPair
 
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+")
 
@@ -42,6 +44,8 @@ def init(
     ] = False,
 ) -> None:
     """Make a local certificate authority and a certificate for the registry hosts."""
+    from moorage.cli.certificates import make_server  # no other command makes certificates
+
     directory = settings.data_dir / "tls"
     for name in host or []:
         if not _HOST.fullmatch(name):
@@ -79,8 +83,10 @@ def certificate_hosts(settings: Settings, further: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def open_authority(directory: Path) -> KeyPair:
+def open_authority(directory: Path) -> "KeyPair":
     """The authority of this directory, made if there is none yet. Raises ``OSError``, ``ValueError``."""
+    from moorage.cli.certificates import make_authority, read_authority
+
     certificate, key = directory / "ca.pem", directory / "ca-key.pem"
     if certificate.exists() and key.exists():
         return read_authority(certificate.read_bytes(), read_private_file(key))
@@ -91,7 +97,7 @@ def open_authority(directory: Path) -> KeyPair:
     return authority
 
 
-def write_server(directory: Path, server: KeyPair, *, replace: bool) -> None:
+def write_server(directory: Path, server: "KeyPair", *, replace: bool) -> None:
     """Write ``cert.pem`` and ``key.pem``. Raises ``ValueError`` unless they may be replaced, ``OSError``."""
     certificate, key = directory / "cert.pem", directory / "key.pem"
     if replace:

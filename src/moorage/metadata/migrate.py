@@ -1,19 +1,17 @@
 """Bring a database to the schema of this version, after a backup.
 
-``serve`` calls this for SQLite. A database written by a newer version is refused, never touched.
+``serve`` calls this for SQLite. A database written by a newer version is refused, never touched. Alembic is loaded
+only when something is to be changed.
 """
 
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pysqlite3
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from moorage.metadata.sqlite import connect
@@ -37,17 +35,19 @@ class NoRoomForBackup(Exception):
     """The disk has no room for the copy that a migration starts with."""
 
 
-def configuration(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, bound to an open connection."""
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
-    config.attributes["connection"] = connection
-    return config
+def scripts() -> Path:
+    """The directory of Alembic's environment and migrations."""
+    return _SCRIPTS
 
 
-def newest_revision() -> str | None:
+def known_revisions() -> list[str]:
+    """Every revision that this version knows, the oldest first: each migration's file is called by its own."""
+    return sorted(file.stem.partition("_")[0] for file in (_SCRIPTS / "versions").glob("[!_]*.py"))
+
+
+def newest_revision() -> str:
     """The revision that this version of Moorage works with."""
-    return ScriptDirectory.from_config(configuration()).get_current_head()
+    return known_revisions()[-1]
 
 
 def migrate_sqlite(path: Path) -> str | None:
@@ -57,28 +57,42 @@ def migrate_sqlite(path: Path) -> str | None:
     ``SqliteTooOld``, ``TimeoutError`` that names who holds the lock.
     """
     lock = WriteLock(path)
-    engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
     try:
-        with lock.turn(LOCK_SECONDS), engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        with lock.turn(LOCK_SECONDS), closing(connect(path)) as connection:
+            current = _revision(connection)
             if current == newest_revision():
                 return current
             if current is not None:
                 refuse_unknown(current)
-                _back_up(connection.connection.driver_connection, path, current)
-            # Neither the driver nor Alembic begins a transaction for SQLite's DDL of its own accord.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            command.upgrade(configuration(connection), "head")
-            connection.commit()
+                _back_up(connection, path, current)
+            _upgrade(connection)
             return current
     finally:
         lock.close()
 
 
+def _revision(connection: Any) -> str | None:
+    """The revision that Alembic wrote into the database, None when it never wrote one."""
+    if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone() is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _upgrade(connection: Any) -> None:
+    from moorage.metadata.upgrade import upgrade  # noqa: PLC0415 - loads Alembic
+
+    engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connection, poolclass=NullPool)
+    with engine.connect() as bound:
+        # Neither the driver nor Alembic begins a transaction for SQLite's DDL of its own accord.
+        bound.exec_driver_sql("BEGIN IMMEDIATE")
+        upgrade(bound, _SCRIPTS)
+        bound.commit()
+
+
 def refuse_unknown(revision: str) -> None:
     """Raise ``DatabaseTooNew`` for a revision that no migration of this version makes."""
-    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
-    if revision not in known:
+    if revision not in known_revisions():
         raise DatabaseTooNew(f"the database is at revision {revision}, which this version does not know")
 
 
@@ -98,9 +112,8 @@ def check_sqlite(path: Path) -> None:
     """Raises ``NotMigrated``, ``DatabaseTooNew``, ``SqliteTooOld``."""
     if not path.exists():
         require_newest(None)
-    engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
-    with engine.connect() as connection:
-        require_newest(MigrationContext.configure(connection).get_current_revision())
+    with closing(connect(path)) as connection:
+        require_newest(_revision(connection))
 
 
 def _back_up(connection: Any, path: Path, revision: str) -> None:

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy
-from alembic import command
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
-from moorage.metadata.migrate import configuration, newest_revision, refuse_unknown, require_newest
+from moorage.metadata.migrate import newest_revision, refuse_unknown, require_newest, scripts
 from moorage.metadata.postgresql_session import BoundedConnection, connect
 
 #: Held by whoever migrates, so that of two at once the second finds nothing left to do.
@@ -33,7 +31,9 @@ def migrate_postgresql(url: str) -> str | None:
         if current is not None:
             refuse_unknown(current)
             connection.execute(sqlalchemy.text("LOCK TABLE alembic_version IN EXCLUSIVE MODE"))
-        command.upgrade(configuration(connection), "head")
+        from moorage.metadata.upgrade import upgrade  # noqa: PLC0415 - loads Alembic
+
+        upgrade(connection, scripts())
         return current
 
 
@@ -52,7 +52,11 @@ def preparing(url: str) -> Iterator[None]:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    """The revision that Alembic wrote into the database, None when it never wrote one."""
+    if connection.execute(sqlalchemy.text("SELECT to_regclass('alembic_version')")).scalar() is None:
+        return None
+    found = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
 
 
 @contextmanager

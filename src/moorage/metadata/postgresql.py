@@ -22,14 +22,8 @@ from moorage.config import Settings
 from moorage.metadata.database import Arguments, Result, UseCase
 from moorage.metadata.manifest_cache import ManifestCache
 from moorage.metadata.postgresql_calls import CALL_SECONDS, GRACE_SECONDS, Call, Threads, unavailable
-from moorage.metadata.postgresql_session import (
-    OutcomeUnknown,
-    PostgresqlRefused,
-    PostgresqlTooOld,
-    Session,
-    is_conflict,
-    is_trouble,
-)
+from moorage.metadata.postgresql_refusals import PostgresqlRefused, PostgresqlTooOld
+from moorage.metadata.postgresql_session import OutcomeUnknown, Session, is_conflict, is_trouble
 from moorage.metadata.queries import Statement
 from moorage.metadata.sqlite import microseconds
 from moorage.metadata.transaction import Transaction

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.types.numeric import Int8BinaryDumper
 
+from moorage.metadata.postgresql_refusals import PostgresqlRefused, PostgresqlTooOld
 from moorage.metadata.transaction import Cursor
 
 #: The oldest major version that is tested.
@@ -66,14 +67,6 @@ _CHANGED_BY_OTHERS = {"42P01", "42501"}
 
 _SAVE = b"SAVEPOINT use_case"
 _SAVE_AGAIN = b"RELEASE SAVEPOINT use_case; SAVEPOINT use_case"
-
-
-class PostgresqlTooOld(Exception):
-    """The server is of a version that is not supported."""
-
-
-class PostgresqlRefused(Exception):
-    """There is no connection to the server; the text says why, without the password."""
 
 
 class OutcomeUnknown(Exception):

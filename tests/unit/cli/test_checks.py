@@ -12,7 +12,7 @@ from pysqlite3 import dbapi2
 
 from moorage.cli import checks
 from moorage.cli.certificates import make_authority, make_server
-from moorage.cli.doctor import describe
+from moorage.cli.findings import describe
 from moorage.config import Settings
 from moorage.web.data_lock import DataLock
 
