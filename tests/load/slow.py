@@ -21,6 +21,12 @@ MEBIBYTE = 1024 * 1024
 NORMAL_CONNECTIONS = 8
 NORMAL_PAUSE = 0.02
 
+#: Of a body that nobody takes 64 KiB are kept (``HIGH_WATER_BYTES``), of a header 16, of an answer about 64; the rest of
+#: what a client sends or does not read waits in the kernel. A slow client has one of these at a time.
+CONNECTION_BYTES = 64 * 1024
+#: What a worker's memory grows by when it has its first work at all: threads, connections to the database, caches.
+WARM_BYTES = 48 * MEBIBYTE
+
 
 @dataclass(frozen=True)
 class Size:
@@ -33,6 +39,11 @@ class Size:
     windows: int
     most_ratio: float
     least_bound: float
+
+    @property
+    def most_bytes(self) -> int:
+        """What the memory may grow by: in drops or not, nobody makes a connection keep more than this."""
+        return WARM_BYTES + (self.headers + self.uploads + self.readers) * CONNECTION_BYTES
 
 
 async def normal(target: Target, seconds: float) -> Outcome:
@@ -106,7 +117,7 @@ def measure(served: Served, target: Target, crew: Crew, size: Size, report: Repo
     report.say(
         f"slow clients: {size.headers} headers and {size.uploads} uploads at a byte a second, {size.readers} readers"
     )
-    quiet, crowded, ended = [], [], Outcome()
+    quiet, crowded, ended, raised = [], [], Outcome(), 0
     server = served.process.pid
     for _ in range(size.windows):
         quiet.append(_window(target, crew, size))
@@ -117,6 +128,7 @@ def measure(served: Served, target: Target, crew: Crew, size: Size, report: Repo
             crowded.append(_window(target, crew, size))
             ended.add(attack.result())
             took = time.monotonic() - began
+        raised = max(raised, memory.raised)
         report.say(
             f"    p99 {quiet[-1] * 1000:.1f} ms without, {crowded[-1] * 1000:.1f} ms with them; memory +"
             f"{memory.raised / MEBIBYTE:.0f} MiB; server {(cpu_seconds(server) - before) / took:.2f} cores"
@@ -124,6 +136,10 @@ def measure(served: Served, target: Target, crew: Crew, size: Size, report: Repo
     report.say(f"    {ended.statuses}; their generator took {ended.cpu:.1f} CPU seconds")
     ratio = min(crowded) / min(quiet)
     is_kept = ratio <= size.most_ratio or min(crowded) <= size.least_bound
+    report.judge(
+        f"memory grows by {raised / MEBIBYTE:.0f} MiB at most, within {size.most_bytes / MEBIBYTE:.0f} MiB",
+        is_kept=raised <= size.most_bytes,
+    )
     report.judge(f"p99 of others is {ratio:.2f} times as long, at most {size.most_ratio}", is_kept=is_kept)
 
 

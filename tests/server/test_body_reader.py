@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from moorage.config import Settings
 from moorage.web.body_reader import LEAST, Readers
-from moorage.web.protocol import BoundedProtocol
+from moorage.web.lending import LendingProtocol
 from tests.server import tiny_app
 from tests.server.test_protocol import (
     BAD_CHUNKS,
@@ -34,7 +34,7 @@ from tests.server.test_protocol import (
 CONTENT = random.Random(7).randbytes(LEAST + 700_001)
 
 
-class OneReader(BoundedProtocol):
+class OneReader(LendingProtocol):
     """Patient, with a single thread for bodies."""
 
     readers = Readers(1)
@@ -42,7 +42,7 @@ class OneReader(BoundedProtocol):
 
 @contextmanager
 def serving(
-    protocol: type[BoundedProtocol], data_dir: Path, drain_seconds: int = 1
+    protocol: type[LendingProtocol], data_dir: Path, drain_seconds: int = 1
 ) -> Iterator[tuple[int, uvicorn.Server]]:
     """The tiny application in a thread of the test process: its port, and the server to stop it."""
     config = uvicorn.Config(
@@ -334,7 +334,7 @@ def test_bodies_beyond_the_bound_are_read_by_the_loop(tmp_path: Path) -> None:
 
 def test_a_drain_lets_a_body_come_to_its_end(tmp_path: Path) -> None:
     """A server that is told to stop takes the rest of the body, answers, and then ends the connection."""
-    with serving(BoundedProtocol, tmp_path, drain_seconds=10) as (port, server), connect(port) as client:
+    with serving(LendingProtocol, tmp_path, drain_seconds=10) as (port, server), connect(port) as client:
         client.sendall(head(len(CONTENT)) + CONTENT[:500_000])
         time.sleep(0.2)
         server.should_exit = True

@@ -1,5 +1,6 @@
 """What the protocol refuses and bounds, over real sockets, with short times."""
 
+import asyncio
 import dataclasses
 import socket
 import threading
@@ -11,19 +12,24 @@ import pytest
 import uvicorn
 
 from moorage.config import Settings
+from moorage.web.lending import LendingProtocol
 from moorage.web.limits import Limits
-from moorage.web.protocol import BoundedProtocol
 from tests.server import tiny_app
 
 PATIENCE = 10.0
 
 
-class QuickProtocol(BoundedProtocol):
+class QuickProtocol(LendingProtocol):
     """The protocol with times that a test can wait for."""
 
     limits = dataclasses.replace(
         Limits(), header_seconds=0.4, window_seconds=0.4, discard_seconds=0.4, write_seconds=0.5
     )
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The kernel takes little of what a client does not read, so that the rest waits in the server."""
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        super().connection_made(transport)
 
 
 @pytest.fixture(scope="module")
@@ -418,6 +424,29 @@ def test_a_reader_that_trickles_is_cut(port: int) -> None:
             return "stream closed" in tiny_app.SEEN
 
         assert eventually(takes_a_byte_and_is_cut)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [b"Connection: close\r\nContent-Length: 50000", b"Content-Length: 50000", b"Content-Length: 50001"],
+    ids=["last-answer", "idle", "body-that-never-ends"],
+)
+def test_an_ended_connection_does_not_wait_for_a_reader_that_trickles(port: int, fields: bytes) -> None:
+    """What is left is so little that the answer is complete and nobody waits to write more."""
+    path = b"/echo" if fields.endswith(b"0") else b"/early"
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(PATIENCE)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n" + bytes(50_000))
+        received = b""
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            received += client.recv(1)
+            time.sleep(0.05)
+        received += read_all(client)
+    assert status(received) == 200
+    assert len(received) < 50_000
 
 
 def test_an_unforeseen_error_shows_nothing(port: int) -> None:

@@ -35,6 +35,8 @@ async def answer(request: Request) -> Response:
             return plain(
                 200, "\n".join(f"{name.decode()}: {value.decode()}" for name, value in request.headers)
             )
+        case "/early":
+            return Response(200, [(b"content-length", b"50000")], bytes(50_000))
         case "/refuse":
             return plain(403, "no")
         case "/stream":

@@ -1,7 +1,6 @@
-"""One connection: how it flows both ways, how it ends, how long it may stay idle."""
+"""One connection: how it flows both ways, and how it ends."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Protocol
 
 #: So many bytes of a body may wait for the application before the connection is read no further.
@@ -93,52 +92,3 @@ class PoliteTransport(asyncio.Transport):
     def abort(self) -> None:
         """End the connection at once."""
         self._transport.abort()
-
-
-class IdleClock:
-    """Ends a connection that was idle for too long.
-
-    Its timer is not moved with every request: when it rings too early, it is set to the rest.
-    """
-
-    __slots__ = ("_loop", "_seconds", "_then", "_timer", "since")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, then: Callable[[], None]) -> None:
-        self._loop = loop
-        self._seconds = seconds
-        self._then = then
-        #: When it became idle, None while it is not.
-        self.since: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the connection counts as idle."""
-        return self.since is not None
-
-    def start(self) -> None:
-        """The connection is idle from now on."""
-        self.since = self._loop.time()
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._ring)
-
-    def stop(self) -> None:
-        """It is not."""
-        self.since = None
-
-    def end(self) -> None:
-        """There is no connection any more."""
-        self.since = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self.since is None:
-            return
-        left = self.since + self._seconds - self._loop.time()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._ring)
-        else:
-            self._then()

@@ -8,11 +8,9 @@ llhttp lets pass, trailers that would pose as headers, and an end for bodies tha
 """
 
 import asyncio
-import os
-import socket
 from collections import deque
 from enum import IntEnum
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import httptools
 import structlog
@@ -21,11 +19,10 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from moorage.web import eager, head
-from moorage.web.body_reader import LEAST, BodyOffer, ChunkedReader, CountedReader, End, Reader, Readers, Wire
+from moorage.web.clocks import Alarm, IdleClock
 from moorage.web.cycle import Cycle, DefaultHead
-from moorage.web.flow import Flow, IdleClock, PoliteTransport
+from moorage.web.flow import Flow, PoliteTransport
 from moorage.web.head import Refused
-from moorage.web.http import BODY_OFFER
 from moorage.web.limits import REFUSALS, Limits, refusal
 
 _logger = structlog.get_logger()
@@ -39,9 +36,6 @@ class Part(IntEnum):
     BODY = 2
 
 
-_SENDING: Final = frozenset({"PATCH", "PUT", "POST"})
-
-
 class BoundedProtocol(asyncio.Protocol):
     """One connection. A subclass may carry other ``limits``.
 
@@ -49,8 +43,6 @@ class BoundedProtocol(asyncio.Protocol):
     """
 
     limits = Limits()
-    #: Shared by all connections of a process.
-    readers = Readers()
     _default_head = DefaultHead()
 
     def __init__(
@@ -77,12 +69,10 @@ class BoundedProtocol(asyncio.Protocol):
         self._body_bytes = 0
         self._window_start = 0
         self._discarded = 0
-        self._timer: asyncio.TimerHandle | None = None
+        #: For what has to come, and for what has to be taken.
+        self._timer = Alarm(self.loop)
         self._idle = IdleClock(self.loop, config.timeout_keep_alive, self._end_idle)
-        self._write_timer: asyncio.TimerHandle | None = None
-        #: Has the body while the loop rests; the other one only if it comes in chunks.
-        self._reader: Reader | None = None
-        self._chunked: ChunkedReader | None = None
+        self._write_timer = Alarm(self.loop)
         #: The exchange that was begun last, and those that wait for it: the next one first.
         self.cycle: Cycle = cast("Cycle", None)
         self._pipeline: deque[Cycle] = deque()
@@ -121,12 +111,10 @@ class BoundedProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's signature
         """The client is gone: whoever waits for it is woken."""
-        self._stop_timer()
-        self._stop_write_timer()
+        self._timer.stop()
+        self._write_timer.stop()
         self._idle.end()
         self.is_ending = True
-        if self._reader is not None:
-            self._reader.wire.abandon()
         self._server_state.connections.discard(self)
         for cycle in (self._answering, self._running()):
             if cycle is not None:
@@ -166,19 +154,18 @@ class BoundedProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads more slowly than we send."""
         self.flow.pause_writing()
-        self._write_timer = self.loop.call_later(self.limits.write_seconds, self._socket.abort)
+        self._write_timer.set(self.limits.write_seconds, self._socket.abort)
 
     def resume_writing(self) -> None:
-        """It has caught up."""
-        self._stop_write_timer()
+        """It has caught up; but an ended connection has to be read to its end in time."""
+        if not self.transport.is_closing():
+            self._write_timer.stop()
         self.flow.resume_writing()
 
     # What the parser calls
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        if self._chunked is not None:
-            raise Refused(400)  # Seen by nobody: the reader only learns that something follows the body.
         if len(self._pipeline) >= self.limits.pipelined:
             raise Refused(400)
         self._part = Part.HEAD
@@ -201,7 +188,7 @@ class BoundedProtocol(asyncio.Protocol):
         """The header is complete: check its bounds and framing before anything runs."""
         version = self.parser.get_http_version()
         self._check_head(version)
-        self._stop_timer()
+        self._timer.stop()
         self._part = Part.BODY
         self._body_bytes = self._window_start = self._discarded = 0
         self._fed = 0
@@ -219,7 +206,7 @@ class BoundedProtocol(asyncio.Protocol):
         else:
             self.flow.pause_reading()
             self._pipeline.append(cycle)
-        self._offer_body(cycle)
+        self.offer_body(cycle)
         # The application holds the list so far; trailers are collected in another, which nobody reads.
         self._headers = []
 
@@ -233,11 +220,11 @@ class BoundedProtocol(asyncio.Protocol):
         scope["state"] = self._app_state.copy()
         return scope
 
+    def offer_body(self, cycle: Cycle) -> None:
+        """For who lets others read a body."""
+
     def on_body(self, body: bytes) -> None:
         """Bytes of the body, for the application or, when it has answered already, for nobody."""
-        if self._chunked is not None:
-            self._chunked.on_body(body)
-            return
         self._body_bytes += len(body)
         if self.cycle.response_complete:
             self._discard(len(body))
@@ -246,12 +233,9 @@ class BoundedProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is complete."""
-        if self._chunked is not None:
-            self._chunked.is_complete = True
-            return
         self._part = Part.IDLE
         self._fed = 0
-        self._stop_timer()
+        self._timer.stop()
         if not self.cycle.response_complete:
             self.cycle.end_body()
         elif not self.is_ending:
@@ -290,7 +274,7 @@ class BoundedProtocol(asyncio.Protocol):
                 self.flow.pause_reading()
             return
         if self._part is Part.BODY:
-            self._start_timer(self.limits.discard_seconds, self._socket.close)
+            self._timer.set(self.limits.discard_seconds, self._close)
         else:
             self._idle.start()
 
@@ -309,94 +293,24 @@ class BoundedProtocol(asyncio.Protocol):
         self.is_ending = True
         self._idle.stop()
         if self._part is Part.IDLE:
-            self._socket.close()
+            self._close()
             return
         if self._socket.can_write_eof():
             self._socket.write_eof()
         self.flow.resume_reading()
-        self._start_timer(self.limits.discard_seconds, self._socket.close)
+        self._timer.set(self.limits.discard_seconds, self._close)
+
+    def _close(self) -> None:
+        """Close once what was written is sent; a client that never takes it does not keep the connection.
+
+        So little may be left that the transport never paused: then no clock runs for it yet.
+        """
+        self._write_timer.set(self.limits.write_seconds, self._socket.abort)
+        self._socket.close()
 
     def _end_idle(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
-
-    # Bodies that a thread reads
-
-    def _offer_body(self, cycle: Cycle) -> None:
-        """Let the application have a large body read by a thread; never one behind TLS, never a pipelined one."""
-        scope = cycle.scope
-        if scope["method"] not in _SENDING or scope["scheme"] != "http" or self._pipeline:
-            return
-        if "extensions" in scope:
-            return  # The connection is one too many: nobody will ask for a body.
-        length = head.body_length(self._headers)
-        if length is None or length >= LEAST:
-            scope["extensions"] = {BODY_OFFER: BodyOffer(self, cycle)}
-
-    def give_body(self, cycle: Cycle) -> Reader | None:
-        """See ``Giver``. Only a body that still comes: behind one that has come a further request may have begun."""
-        if (
-            cycle.disconnected
-            or not cycle.more_body
-            or cycle.response_started
-            or self.is_ending
-            or self._is_deaf
-        ):
-            return None
-        try:
-            duplicate = socket.socket(fileno=os.dup(self._socket.get_extra_info("socket").fileno()))
-        except OSError:
-            return None
-        if cycle.waiting_for_100_continue:
-            self._socket.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            cycle.waiting_for_100_continue = False
-        self.flow.pause_reading()
-        self._stop_timer()
-        wire = Wire(duplicate, self.limits.window_bytes, self.limits.window_seconds)
-        first, cycle.body = bytes(cycle.body), b""
-        length = next((int(value) for name, value in cycle.scope["headers"] if name == b"content-length"), None)
-        if length is None:
-            self._reader = self._chunked = ChunkedReader(wire, first, self.parser, self._is_fair)
-        else:
-            self._reader = CountedReader(wire, first, length - self._body_bytes)
-        return self._reader
-
-    def take_connection_back(self, end: End) -> None:
-        """See ``Giver``. After a body that was read to its end the connection serves on; else it ends."""
-        chunked, self._reader = self._chunked, None
-        if end is not End.ABANDONED:
-            # Else the thread may be parsing to this moment; nobody does after it.
-            self._chunked = None
-        if self.is_ending:
-            return
-        if end is End.COMPLETE:
-            self._go_on(chunked)
-        elif end is End.GONE:
-            self.cycle.disconnect()
-        elif end is End.SLOW:
-            self._refuse_slow()
-        elif end is End.MALFORMED:
-            self._refuse(400)
-        else:
-            # Somewhere in the body: nothing that follows can be read.
-            self._is_deaf = True
-            self.cycle.keep_alive = False
-        # Here, too, it is seen when the client goes away.
-        self.flow.resume_reading()
-
-    def _go_on(self, chunked: ChunkedReader | None) -> None:
-        if chunked is None:
-            # The old parser still waits for a body that never passed through it.
-            self.parser = self._make_parser()
-        elif chunked.has_more:
-            self._is_deaf = True
-            self.cycle.keep_alive = False
-        self.on_message_complete()
-
-    def _is_fair(self, fed: int, body_bytes: int) -> bool:
-        """Whether the framing of chunks is in proportion. Also called in the reader's thread, while the loop rests."""
-        allowance = self.limits.header_bytes + self.limits.framing_ratio * (self._body_bytes + body_bytes)
-        return self._fed + fed - self._body_bytes - body_bytes <= allowance
 
     # Bounds
 
@@ -414,17 +328,22 @@ class BoundedProtocol(asyncio.Protocol):
             expects_continue=self._expects_continue,
         )
 
+    def _is_fair(self, fed: int, body_bytes: int) -> bool:
+        """Whether the framing of chunks is in proportion. Also called in the reader's thread, while the loop rests."""
+        allowance = self.limits.header_bytes + self.limits.framing_ratio * (self._body_bytes + body_bytes)
+        return self._fed + fed - self._body_bytes - body_bytes <= allowance
+
     def _check_progress(self) -> None:
         """Called after each piece that was parsed: start the clock of what is not complete yet."""
         if self._part is Part.HEAD:
             if self._fed > self.limits.header_bytes:
                 self._refuse(431)
-            elif self._timer is None:
-                self._start_timer(self.limits.header_seconds, self._refuse_slow)
+            elif not self._timer.is_set:
+                self._timer.set(self.limits.header_seconds, self._refuse_slow)
         elif self._part is Part.BODY:
             if not self._is_fair(0, 0):
                 self._refuse(400)
-            elif self._timer is None and not self.cycle.response_complete:
+            elif not self._timer.is_set and not self.cycle.response_complete:
                 self._start_window()
         elif not self._idle.is_running and self._running() is None:
             self._idle.start()
@@ -432,10 +351,9 @@ class BoundedProtocol(asyncio.Protocol):
     def _start_window(self) -> None:
         self._window_start = self._body_bytes
         self.flow.has_paused = self.flow.read_paused
-        self._start_timer(self.limits.window_seconds, self._check_window)
+        self._timer.set(self.limits.window_seconds, self._check_window)
 
     def _check_window(self) -> None:
-        self._timer = None
         flow = self.flow
         is_excused = flow.has_paused or flow.read_paused or self.cycle.waiting_for_100_continue
         if not is_excused and self._body_bytes - self._window_start < self.limits.window_bytes:
@@ -457,7 +375,6 @@ class BoundedProtocol(asyncio.Protocol):
     # Refusals
 
     def _refuse_slow(self) -> None:
-        self._timer = None
         self._refuse(408)
 
     def _refuse(self, status: int) -> None:
@@ -467,7 +384,7 @@ class BoundedProtocol(asyncio.Protocol):
         cycle = self._running()
         if cycle is not None:
             if self._pipeline or (cycle.response_started and self._part is Part.BODY):
-                self._socket.close()
+                self._close()
                 return
             if self._part is not Part.BODY:
                 # An earlier request is being answered: it ends the connection when it is done.
@@ -482,19 +399,3 @@ class BoundedProtocol(asyncio.Protocol):
         """The exchange that was begun last, unless it is over."""
         cycle = cast("Cycle | None", self.cycle)
         return None if cycle is None or cycle.response_complete else cycle
-
-    # Clocks
-
-    def _start_timer(self, seconds: float, then: Any) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(seconds, then)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None

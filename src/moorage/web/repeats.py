@@ -5,7 +5,8 @@ from typing import cast
 import structlog
 
 from moorage.web.cycle import Cycle
-from moorage.web.protocol import BoundedProtocol, Part
+from moorage.web.lending import LendingProtocol
+from moorage.web.protocol import Part
 from moorage.web.shortcut import Known, Shortcut
 
 _logger = structlog.get_logger()
@@ -14,7 +15,7 @@ _logger = structlog.get_logger()
 _IDLE = Part.IDLE
 
 
-class RepeatingProtocol(BoundedProtocol):
+class RepeatingProtocol(LendingProtocol):
     """A connection that remembers the header it read last. A subclass may carry a ``shortcut``."""
 
     shortcut: Shortcut | None = None
