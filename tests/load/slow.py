@@ -10,6 +10,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 
+from moorage.transfers.downloads import PIECES_BUDGET
+from moorage.web.body_reader import MOST_READERS, PIECE
+from moorage.web.flow import HIGH_WATER_BYTES
+from moorage.web.limits import Limits
 from tests.load.generators import Crew, Outcome
 from tests.load.machine import PeakMemory, cpu_seconds
 from tests.load.report import Report, percentile
@@ -21,11 +25,12 @@ MEBIBYTE = 1024 * 1024
 NORMAL_CONNECTIONS = 8
 NORMAL_PAUSE = 0.02
 
-#: Of a body that nobody takes 64 KiB are kept (``HIGH_WATER_BYTES``), of a header 16, of an answer about 64; the rest of
-#: what a client sends or does not read waits in the kernel. A slow client has one of these at a time.
-CONNECTION_BYTES = 64 * 1024
-#: What a worker's memory grows by when it has its first work at all: threads, connections to the database, caches.
-WARM_BYTES = 48 * MEBIBYTE
+#: What a slow client can make its connection keep: of a body that nobody takes, of a header, and the objects around
+#: them. The rest of what it sends or does not read waits in the kernel.
+CONNECTION_BYTES = HIGH_WATER_BYTES + Limits().header_bytes + 16 * 1024
+#: What all of them share: pieces of downloads, buffers of the threads that read bodies; and what a worker grows by when
+#: it has its first work at all (threads, connections to the database, its pages).
+SHARED_BYTES = PIECES_BUDGET + MOST_READERS * PIECE + 32 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ class Size:
 
     @property
     def most_bytes(self) -> int:
-        """What the memory may grow by: in drops or not, nobody makes a connection keep more than this."""
-        return WARM_BYTES + (self.headers + self.uploads + self.readers) * CONNECTION_BYTES
+        """What the memory may grow by."""
+        return SHARED_BYTES + (self.headers + self.uploads + self.readers) * CONNECTION_BYTES
 
 
 async def normal(target: Target, seconds: float) -> Outcome:

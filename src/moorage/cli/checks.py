@@ -17,6 +17,7 @@ from cryptography import x509
 from pysqlite3 import dbapi2 as sqlite
 
 from moorage import wiring
+from moorage.cli.listeners import find_listeners, place_of
 from moorage.config import Settings
 from moorage.domain.errors import Unavailable
 from moorage.metadata.migrate import DatabaseTooNew, NotMigrated
@@ -146,24 +147,47 @@ def _is_reachable(settings: Settings) -> bool:
 
 
 def check_ports(settings: Settings) -> Finding:
-    """The addresses to listen on can be bound, or are in use while a server runs on the data directory."""
+    """The addresses to listen on can be bound, or the server that runs on the data directory listens on them."""
     try:
-        is_running = find_holder(settings.data_dir) is not None
-        sockets = listen.bind([listen.parse_address(text) for text in settings.listen])
-    except listen.AddressTaken as error:
-        if is_running:
-            return Finding("ok", "addresses", "in use, most likely by the running server")
-        return Finding("fail", "addresses", str(error), "Choose other addresses with --listen.")
+        addresses = [listen.parse_address(text) for text in settings.listen]
+        holder = find_holder(settings.data_dir)
+        if holder is not None:
+            return _check_served(settings, addresses, holder)
+        sockets = listen.bind(addresses)
     except (listen.ListenError, OSError) as error:
         return Finding("fail", "addresses", str(error), "Choose other addresses with --listen.")
     for bound in sockets:
         bound.close()
-    if is_running:
-        advice = "Ask with the settings that the server runs with, or restart it."
-        return Finding("warn", "addresses", "a server runs, but does not listen on these", advice)
-    if len(sockets) < len(settings.listen):
+    if len(sockets) < len(addresses):
         return Finding("warn", "addresses", "this machine has no IPv6", "Nothing to do: 127.0.0.1 is served.")
     return Finding("ok", "addresses", f"{', '.join(settings.listen)} can be listened on")
+
+
+def _check_served(settings: Settings, addresses: list[listen.Address], holder: int) -> Finding:
+    """``holder`` is the process that holds the lock. Raises ``ListenError``, ``OSError``."""
+    try:
+        served = find_listeners(holder)
+    except OSError:
+        advice = "Run doctor as the server's user, where the server runs."
+        return Finding("warn", "addresses", "where the running server listens cannot be seen", advice)
+    others = [address for address in addresses if place_of(address) not in served]
+    try:
+        for address in others:
+            for bound in listen.bind([address]):
+                bound.close()
+    except listen.AddressTaken as error:
+        if not settings.database:
+            raise
+        advice = "It may be one of the servers that share the data directory; else choose others with --listen."
+        return Finding("warn", "addresses", str(error), advice)
+    except listen.ListenError:
+        if len(others) == len(addresses):
+            raise
+        others = []  # This machine has no IPv6: the server does without as well.
+    if others:
+        advice = "Ask with the settings that the server runs with, or restart it."
+        return Finding("warn", "addresses", "a server runs, but does not listen on these", advice)
+    return Finding("ok", "addresses", f"in use by the running server (process {holder})")
 
 
 def check_reach(settings: Settings) -> Finding:

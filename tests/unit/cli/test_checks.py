@@ -3,6 +3,10 @@
 import os
 import shutil
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,13 +137,23 @@ def test_an_address_that_is_taken_fails(tmp_path: Path) -> None:
     assert finding.status == "fail"
 
 
-def test_an_address_that_is_taken_while_a_server_runs_is_fine(tmp_path: Path) -> None:
-    """Most likely by that server."""
+def test_an_address_that_is_taken_by_the_running_server_is_fine(tmp_path: Path) -> None:
+    """The process that holds the lock listens there."""
     lock = DataLock(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        finding = checks.check_ports(_listening(tmp_path, other.getsockname()[1]))
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        finding = checks.check_ports(_listening(tmp_path, own.getsockname()[1]))
     lock.close()
     assert finding.status == "ok"
+
+
+def test_an_address_that_another_program_took_from_the_running_server_fails(tmp_path: Path) -> None:
+    """That a server runs on the data directory does not mean that it is the one behind the address."""
+    lock = DataLock(tmp_path)
+    with _listening_elsewhere() as port:
+        finding = checks.check_ports(_listening(tmp_path, port))
+    lock.close()
+    assert finding.status == "fail"
+    assert str(port) in finding.text
 
 
 def test_a_running_server_that_does_not_listen_where_asked_is_warned_of(tmp_path: Path) -> None:
@@ -152,3 +166,18 @@ def test_a_running_server_that_does_not_listen_where_asked_is_warned_of(tmp_path
 
 def _listening(data_dir: Path, port: int) -> Settings:
     return Settings(data_dir=data_dir, listen=(f"127.0.0.1:{port}",))
+
+
+@contextmanager
+def _listening_elsewhere() -> Iterator[int]:
+    """A port on which another process listens, which is no registry."""
+    program = (
+        "import socket, sys\nlistener = socket.create_server(('127.0.0.1', 0))\n"
+        "print(listener.getsockname()[1], flush=True)\nsys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        yield int(other.stdout.readline())
+        other.communicate()
