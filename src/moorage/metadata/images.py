@@ -1,11 +1,11 @@
 """Images: manifests in repositories, with what they need and point to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, func, literal_column, or_, select
 
-from moorage.metadata.queries import Query, Statement
+from moorage.metadata.queries import Query, Statement, any_of, batches
 from moorage.metadata.tables import image, image_reference, manifest, tag
 from moorage.metadata.transaction import Transaction
 
@@ -65,6 +65,20 @@ _BY_TAG = Query(
     .where(tag.c.repository_id == bindparam("repository_id"), tag.c.name == bindparam("tag")),
     ImageRow._make,
 )
+
+
+class _TaggedImage(NamedTuple):
+    tag: str
+    image: ImageRow
+
+
+_BY_TAGS = Query(
+    select(tag.c.name, *IMAGE_COLUMNS)
+    .join(image, tag.c.image_id == image.c.id)
+    .where(tag.c.repository_id == bindparam("repository_id"), tag.c.name.in_(any_of("tag"))),
+    lambda row: _TaggedImage(row[0], ImageRow._make(row[1:])),
+)
+_BY_DIGESTS = Query(_LIVE.where(image.c.digest.in_(any_of("digest"))), ImageRow._make)
 
 
 #: Written into the statement: a partial index is of no use to a condition whose value is not known beforehand.
@@ -212,6 +226,24 @@ def find_by_digest(tx: Transaction, repository_id: int, digest: str) -> ImageRow
 def find_by_tag(tx: Transaction, repository_id: int, name: str) -> ImageRow | None:
     """The image that the tag points to, or None."""
     return tx.find(_BY_TAG, repository_id=repository_id, tag=name)
+
+
+def find_by_digests(tx: Transaction, repository_id: int, digests: Sequence[str]) -> dict[str, ImageRow]:
+    """The live images of these digests, of those that there are."""
+    return {
+        found.digest: found
+        for batch in batches("digest", digests)
+        for found in tx.all(_BY_DIGESTS, repository_id=repository_id, **batch)
+    }
+
+
+def find_by_tags(tx: Transaction, repository_id: int, names: Sequence[str]) -> dict[str, ImageRow]:
+    """The images that these tags point to, of those that there are."""
+    return dict(
+        found
+        for batch in batches("tag", names)
+        for found in tx.all(_BY_TAGS, repository_id=repository_id, **batch)
+    )
 
 
 def list_images(

@@ -4,10 +4,10 @@ SQLAlchemy Core composes and compiles a statement the first time it is used; aft
 of the database driver (``docs/adr/0003-statements-are-compiled-once.md``).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Dialect
+from sqlalchemy import BindParameter, Dialect, bindparam
 from sqlalchemy.sql import ClauseElement
 
 Result = TypeVar("Result")
@@ -49,6 +49,22 @@ class Query(Statement, Generic[Result]):
     def __init__(self, element: ClauseElement, make: Callable[[Sequence[Any]], Result]) -> None:
         super().__init__(element)
         self.make = make
+
+
+#: Values that one statement takes at most where it takes several.
+SEVERAL = 16
+
+
+def any_of(name: str) -> list[BindParameter[Any]]:
+    """Room for ``SEVERAL`` values in a statement that is compiled once; ``batches`` fills it."""
+    return [bindparam(f"{name}_{number}") for number in range(SEVERAL)]
+
+
+def batches(name: str, values: Sequence[object]) -> Iterator[dict[str, object]]:
+    """Parameters for as many runs as these values take; a place that is left has the last value once more."""
+    for begin in range(0, len(values), SEVERAL):
+        batch = values[begin : begin + SEVERAL]
+        yield {f"{name}_{number}": batch[min(number, len(batch) - 1)] for number in range(SEVERAL)}
 
 
 def first(row: Sequence[Any]) -> Any:

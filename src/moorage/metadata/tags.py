@@ -1,10 +1,11 @@
 """Tags, and the record of every move they made."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
-from moorage.metadata.queries import Query, Statement
+from moorage.metadata.queries import Query, Statement, any_of, batches
 from moorage.metadata.tables import image, tag, tag_event
 from moorage.metadata.transaction import Transaction
 
@@ -38,6 +39,10 @@ _FIND = Query(
 _OF_IMAGE = Query(
     select(tag.c.name).where(tag.c.image_id == bindparam("image_id")).order_by(tag.c.id),
     lambda row: str(row[0]),
+)
+_OF_IMAGES = Query(
+    select(tag.c.id, tag.c.image_id, tag.c.name).where(tag.c.image_id.in_(any_of("image_id"))),
+    lambda row: (int(row[0]), int(row[1]), str(row[2])),
 )
 _PAGE = Query(
     select(tag.c.name)
@@ -98,6 +103,12 @@ def find_tag(tx: Transaction, repository_id: int, name: str) -> TagRow | None:
 def list_tags_of_image(tx: Transaction, image_id: int) -> list[str]:
     """The tags of one image, oldest first."""
     return tx.all(_OF_IMAGE, image_id=image_id)
+
+
+def list_tags_of_images(tx: Transaction, image_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """The tags of several images, each with its image; those of one image oldest first."""
+    found = [row for batch in batches("image_id", image_ids) for row in tx.all(_OF_IMAGES, **batch)]
+    return [(image_id, name) for _, image_id, name in sorted(found)]
 
 
 def list_tags(tx: Transaction, repository_id: int, after: str, limit: int) -> list[str]:

@@ -12,7 +12,7 @@ from moorage.metadata import images, repositories, tags
 from moorage.metadata.images import ImageRow
 from moorage.metadata.repositories import RepositoryRow
 from moorage.metadata.transaction import Transaction
-from moorage.services.image_ids import ImageFailure, ImageFailureCode, ImageId
+from moorage.services.image_ids import ImageFailure, ImageFailureCode, ImageId, resolve
 from moorage.services.images import find_image, image_not_found
 from moorage.services.repositories import open_repository
 
@@ -40,8 +40,8 @@ def batch_get_images(
     repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage")
     named: list[tuple[ImageRow, str | None]] = []
     failures: list[ImageFailure] = []
-    for image_id in dict.fromkeys(ids):
-        image = image_id.resolve(tx, repository.id)
+    asked = list(dict.fromkeys(ids))
+    for image_id, image in zip(asked, resolve(tx, repository.id, asked), strict=True):
         if isinstance(image, ImageFailureCode):
             failures.append(ImageFailure(image_id, image))
             continue
@@ -75,7 +75,8 @@ def batch_delete_images(
     repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
     removed: dict[ImageId, None] = {}
     failures: list[ImageFailure] = []
-    resolved = [(image_id, image_id.resolve(tx, repository.id)) for image_id in dict.fromkeys(ids)]
+    asked = list(dict.fromkeys(ids))
+    resolved = list(zip(asked, resolve(tx, repository.id, asked), strict=True))
     indexes = {
         image.id: tuple(images.list_indexes_of(tx, repository.id, image.digest))
         for _, image in resolved

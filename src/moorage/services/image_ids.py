@@ -1,6 +1,7 @@
 """Image ids as the ECR API takes them: a digest, a tag, or both."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -9,6 +10,8 @@ from moorage.domain.digest import ANY_DIGEST
 from moorage.metadata import images
 from moorage.metadata.images import ImageRow
 from moorage.metadata.transaction import Transaction
+
+Images = Mapping[str, ImageRow]
 
 _ANY_TAG: Final = re.compile(r"[a-zA-Z0-9-_.]+")
 
@@ -31,14 +34,12 @@ class ImageId:
     digest: str | None = None
     tag: str | None = None
 
-    def resolve(self, tx: Transaction, repository_id: int) -> ImageRow | ImageFailureCode:
-        """The live image, or why there is none."""
+    def find(self, by_digest: Images, by_tag: Images) -> ImageRow | ImageFailureCode:
+        """The image among these, or why there is none."""
         malformed = self._malformed()
         if malformed is not None:
             return malformed
-        if self.tag is None:
-            return images.find_by_digest(tx, repository_id, self.digest or "") or ImageFailureCode.NOT_FOUND
-        image = images.find_by_tag(tx, repository_id, self.tag)
+        image = by_digest.get(self.digest or "") if self.tag is None else by_tag.get(self.tag)
         if image is None:
             return ImageFailureCode.NOT_FOUND
         if self.digest is not None and image.digest != self.digest:
@@ -53,6 +54,15 @@ class ImageId:
         if self.tag is not None and not _ANY_TAG.fullmatch(self.tag):
             return ImageFailureCode.INVALID_TAG
         return None
+
+
+def resolve(tx: Transaction, repository_id: int, ids: Sequence[ImageId]) -> list[ImageRow | ImageFailureCode]:
+    """For each id the live image, or why there is none; few statements, however many ids."""
+    tags = list({one.tag for one in ids if one.tag is not None})
+    digests = list({one.digest for one in ids if one.tag is None and one.digest is not None})
+    by_tag = images.find_by_tags(tx, repository_id, tags)
+    by_digest = images.find_by_digests(tx, repository_id, digests)
+    return [one.find(by_digest, by_tag) for one in ids]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from moorage.domain.names import RepositoryName
 from moorage.metadata import images, tags
 from moorage.metadata.images import ImageRow, ImageTagRow, TagStatus
 from moorage.metadata.transaction import Transaction
-from moorage.services.image_ids import ImageId
+from moorage.services.image_ids import ImageId, resolve
 from moorage.services.repositories import open_repository
 
 #: Rows that one page of referrers looks at, so that a rare artifact type among many others has a bounded cost.
@@ -94,8 +94,7 @@ def describe_images(
     """
     repository = open_repository(tx, caller, registry, name, "ecr:DescribeImages")
     found: dict[int, ImageRow] = {}
-    for image_id in ids:
-        image = image_id.resolve(tx, repository.id)
+    for image_id, image in zip(ids, resolve(tx, repository.id, ids), strict=True):
         if isinstance(image, ImageRow):
             found[image.id] = image
         else:
@@ -105,15 +104,14 @@ def describe_images(
                 repository_name=name,
                 registry_id=registry.registry_id,
             )
-    return [_detail(tx, image) for image in found.values() if _has_status(image, status)]
+    details = {image.id: ImageDetail(image, []) for image in found.values() if _has_status(image, status)}
+    for number, tag in tags.list_tags_of_images(tx, [one for one in details if found[one].tag_count]):
+        details[number].tags.append(tag)
+    return list(details.values())
 
 
 def _has_status(image: ImageRow, status: TagStatus) -> bool:
     return status == "ANY" or (image.tag_count > 0) == (status == "TAGGED")
-
-
-def _detail(tx: Transaction, image: ImageRow) -> ImageDetail:
-    return ImageDetail(image, tags.list_tags_of_image(tx, image.id) if image.tag_count else [])
 
 
 def list_tags(
