@@ -5,6 +5,8 @@ of the database driver (``docs/adr/0003-statements-are-compiled-once.md``).
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import zip_longest
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BindParameter, Dialect, bindparam
@@ -57,14 +59,19 @@ SEVERAL = 16
 
 def any_of(name: str) -> list[BindParameter[Any]]:
     """Room for ``SEVERAL`` values in a statement that is compiled once; ``batches`` fills it."""
-    return [bindparam(f"{name}_{number}") for number in range(SEVERAL)]
+    return [bindparam(place) for place in _places(name)]
 
 
 def batches(name: str, values: Sequence[object]) -> Iterator[dict[str, object]]:
     """Parameters for as many runs as these values take; a place that is left has the last value once more."""
     for begin in range(0, len(values), SEVERAL):
         batch = values[begin : begin + SEVERAL]
-        yield {f"{name}_{number}": batch[min(number, len(batch) - 1)] for number in range(SEVERAL)}
+        yield dict(zip_longest(_places(name), batch, fillvalue=batch[-1]))
+
+
+@cache
+def _places(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{number}" for number in range(SEVERAL))
 
 
 def first(row: Sequence[Any]) -> Any:
