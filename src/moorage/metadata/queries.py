@@ -6,7 +6,6 @@ of the database driver (``docs/adr/0003-statements-are-compiled-once.md``).
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import zip_longest
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BindParameter, Dialect, bindparam
@@ -66,7 +65,8 @@ def batches(name: str, values: Sequence[object]) -> Iterator[dict[str, object]]:
     """Parameters for as many runs as these values take; a place that is left has the last value once more."""
     for begin in range(0, len(values), SEVERAL):
         batch = values[begin : begin + SEVERAL]
-        yield dict(zip_longest(_places(name), batch, fillvalue=batch[-1]))
+        filled = [*batch, *[batch[-1]] * (SEVERAL - len(batch))]
+        yield dict(zip(_places(name), filled, strict=True))
 
 
 @cache
