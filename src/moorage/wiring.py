@@ -91,8 +91,8 @@ class Parts:
 def prepare(settings: Settings) -> Path | None:
     """Make the data directory ready: layout, schema, keys. Returns the file with the root credentials, if it is kept.
 
-    Raises ``StartRefused``, ``DatabaseTooNew``, ``NoRoomForBackup``, ``NotMigrated``, ``PostgresqlRefused``,
-    ``PostgresqlTooOld``, ``PrivateFileError``, ``Unavailable``, ``OSError``.
+    Raises ``StartRefused``, ``DatabaseTooNew``, ``NoRoomForBackup``, ``NotMigrated``, ``PostgresqlBusy``,
+    ``PostgresqlRefused``, ``PostgresqlTooOld``, ``PrivateFileError``, ``Unavailable``, ``OSError``.
     """
     data_dir = settings.data_dir
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

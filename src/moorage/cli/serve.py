@@ -17,7 +17,7 @@ from moorage.cli.welcome import welcome
 from moorage.config import Settings
 from moorage.domain.errors import Unavailable
 from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup, NotMigrated
-from moorage.metadata.postgresql_refusals import PostgresqlRefused, PostgresqlTooOld
+from moorage.metadata.postgresql_refusals import PostgresqlBusy, PostgresqlRefused, PostgresqlTooOld
 from moorage.metadata.sqlite import SqliteTooOld
 from moorage.web import listen, log, worker
 from moorage.web.data_lock import DataDirectoryBusy, DataLock, find_holder
@@ -33,6 +33,7 @@ REFUSALS = (
     DatabaseTooNew,
     NoRoomForBackup,
     NotMigrated,
+    PostgresqlBusy,
     PostgresqlRefused,
     PostgresqlTooOld,
     PrivateFileError,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from moorage.domain.errors import Unavailable
+
 _log = structlog.get_logger()
 
 
@@ -19,7 +21,10 @@ class Periodic:
 
 
 async def run_forever(jobs: list[Periodic], stop: asyncio.Event) -> None:
-    """Run the jobs until told to stop; what fails is logged and tried again at its next time."""
+    """Run the jobs until told to stop; what fails is logged and tried again at its next time.
+
+    What is away, the database say, is told in a line each time; any other failure with its traceback.
+    """
     async with asyncio.TaskGroup() as group:
         for job in jobs:
             group.create_task(_repeat(job, stop))
@@ -29,6 +34,8 @@ async def _repeat(job: Periodic, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await job.run()
+        except Unavailable as error:
+            _log.warning("job_put_off", job=job.name, reason=error.facts["what"])
         except Exception:  # noqa: BLE001 - one failed run must not end the others; the log has all of it
             _log.exception("job_failed", job=job.name)
         try:

@@ -7,3 +7,7 @@ class PostgresqlTooOld(Exception):
 
 class PostgresqlRefused(Exception):
     """There is no connection to the server; the text says why, without the password."""
+
+
+class PostgresqlBusy(Exception):
+    """Somebody holds a lock that is needed and does not let go of it; the text says what to do."""

@@ -102,7 +102,7 @@ def connect(url: str) -> BoundedConnection:
     try:
         connection = BoundedConnection.connect(conninfo(url), autocommit=True, prepare_threshold=0)
     except psycopg.Error as error:
-        raise PostgresqlRefused(_one_line(error)) from None
+        raise PostgresqlRefused(one_line(error)) from None
     version = connection.info.server_version
     if version < OLDEST_POSTGRESQL * 10_000:
         connection.close()
@@ -130,7 +130,8 @@ def find_careless(url: str) -> str:
     return str(row[0]) if row else ""
 
 
-def _one_line(error: psycopg.Error) -> str:
+def one_line(error: BaseException) -> str:
+    """What the server or its driver said."""
     return " ".join(str(error).split())
 
 
@@ -186,7 +187,7 @@ class Session:
             outcome = self._connection.execute(b"COMMIT", prepare=False)
         except psycopg.Error as error:
             if self.is_lost or error.sqlstate is None or error.sqlstate.startswith(_LOST):
-                raise OutcomeUnknown(_one_line(error)) from error
+                raise OutcomeUnknown(one_line(error)) from error
             raise
         if outcome.statusmessage != "COMMIT":
             raise psycopg.errors.InFailedSqlTransaction("the transaction had failed before it was committed")
