@@ -12,6 +12,7 @@ read is compared with what was pushed before anything is timed, and any answer b
 import argparse
 import datetime as dt
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def main() -> int:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         parser.error(f"not on PATH: {', '.join(missing)}; .ci/run bench installs and finds them")
+    # Installed modules are compiled once, as they are installed; a start that compiles them anew is nobody's.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     scale = FULL if arguments.full else QUICK
     if arguments.rounds:
         scale = replace(scale, rounds=arguments.rounds)
