@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = b'{"architecture":"amd64"}'
 PATIENCE = 10
 #: What differs between two answers to the same question.
-VARYING = {"date", "x-request-id"}
+VARYING = {"date", "x-request-id", "x-amzn-requestid"}
 
 
 def digest_of(content: bytes) -> str:
@@ -250,3 +251,76 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < give_up_at
         time.sleep(0.05)
+
+
+def test_a_connection_that_was_served_by_what_is_ready_ends_with_its_server(tmp_path: Path) -> None:
+    """A server that is told to stop does not wait for clients that keep connections."""
+    with serve(tmp_path, "--workers", "1") as own:
+        ecr(own).create_repository(repositoryName=NAME)
+        token = ecr(own).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        client = Client(own, token)
+        client.push("kept", "kept")
+        assert [client.ask("GET", f"/v2/{NAME}/manifests/kept")[0] for _ in range(3)] == [200] * 3
+        own.process.terminate()
+        assert own.process.wait(PATIENCE) == 0
+        client.close()
+
+
+PATH = f"/v2/{NAME}/manifests/variants"
+LINES = [
+    f"GET {PATH} HTTP/1.0",
+    f"GET {PATH} HTTP/1.2",
+    f"GET  {PATH} HTTP/1.1",
+    f"GET {PATH}  HTTP/1.1",
+    f"GET {PATH} HTTP/1.1 ",
+    f" GET {PATH} HTTP/1.1",
+    f"get {PATH} HTTP/1.1",
+    f"POST {PATH} HTTP/1.1",
+    f"DELETE {PATH}x HTTP/1.1",
+    f"OPTIONS {PATH} HTTP/1.1",
+    f"GET http://other.test{PATH} HTTP/1.1",
+    f"GET {PATH}?ns=docker.io HTTP/1.1",
+    f"GET {PATH}#x HTTP/1.1",
+    f"GET {PATH}/ HTTP/1.1",
+    f"GET /{PATH} HTTP/1.1",
+    f"GET {PATH.replace('team/', 'team%2f')} HTTP/1.1",
+    f"GET {PATH.replace('variants', '%76ariants')} HTTP/1.1",
+    f"GET {PATH.replace('team/app', 'team/app/../app')} HTTP/1.1",
+    f"GET {PATH.replace('team/app', 'team//app')} HTTP/1.1",
+    f"GET {PATH.replace('variants', 'sha256:0')} HTTP/1.1",
+    f"GET {PATH} HTTP/1.1\r\nRange: bytes=0-1",
+    f"GET {PATH} HTTP/1.1\r\nHost: second.test",
+    f"GET {PATH} HTTP/1.1\r\nAuthorization: Basic QVdTOng=",
+    f"GET {PATH} HTTP/1.1\r\nConnection: close",
+    f"GET {PATH} HTTP/1.1\r\nContent-Length: 0",
+    f"GET {PATH} HTTP/1.1\r\nExpect: 100-continue",
+    f"GET {PATH} HTTP/1.1\r\nIf-None-Match: *",
+    "GET /v2/ HTTP/1.1",
+    "GET /livez HTTP/1.1",
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_any_other_request_is_answered_as_on_a_new_connection(clients: list[Client], line: str) -> None:
+    """Behind two that were the same, every header line of which it has."""
+    clients[0].push("variants", "variants")
+    token = clients[0]._headers["Authorization"]
+    block = f"\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n"
+    host, port = clients[0]._connection.host, clients[0]._connection.port
+    with (
+        socket.create_connection((host, port), PATIENCE) as fresh,
+        socket.create_connection((host, port), PATIENCE) as learned,
+    ):
+        for _ in range(2):
+            assert exchange(learned, f"GET {PATH} HTTP/1.1{block}")[0] == b"HTTP/1.1 200 OK"
+        assert exchange(learned, line + block) == exchange(fresh, line + block)
+
+
+def exchange(connection: socket.socket, request: str) -> tuple[bytes, dict[bytes, bytes], bytes]:
+    """Status line, the headers that do not vary, and what came of the body at once."""
+    connection.sendall(request.encode())
+    received = connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    headers = dict(line.lower().split(b": ", 1) for line in lines)
+    return status, {name: value for name, value in headers.items() if name.decode() not in VARYING}, body

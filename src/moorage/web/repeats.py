@@ -32,7 +32,14 @@ class RepeatingProtocol(LendingProtocol):
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before and data.endswith(b"\r\n\r\n") and self._is_plain(self.cycle, data):
+            self._learn(shortcut, data)
+
+    def _learn(self, shortcut: Shortcut, data: bytes) -> None:
+        try:
             self._known = shortcut.learn(data, self.cycle.scope)
+        except Exception:  # the request itself is answered already, or will be
+            _logger.exception("shortcut_failed")
+            self._known = None
 
     def _is_at_rest(self) -> bool:
         """Whether nothing is under way: the next byte begins a request, which is answered at once."""
