@@ -101,3 +101,27 @@ def test_a_lock_is_held_once(tmp_path: Path) -> None:
     first.close()
     assert find_holder(tmp_path) is None
     DataLock(tmp_path).close()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
+def test_a_connection_is_handed_over_with_its_first_bytes(address: str) -> None:
+    """A probe that only connects succeeds all the same; what is silent takes no place in the server."""
+    (listener,) = listen.bind([listen.parse_address(address)])
+    with listener, socket.create_connection(listener.getsockname()[:2], timeout=5) as client:
+        listener.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+        client.sendall(b"GET")
+        listener.settimeout(5)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.recv(16) == b"GET"
+
+
+def test_a_silent_connection_is_handed_over_in_the_end() -> None:
+    """Whoever waits for the server to speak, or speaks late, is not lost."""
+    (listener,) = listen.bind([listen.parse_address("127.0.0.1:0")])
+    with listener, socket.create_connection(listener.getsockname()[:2], timeout=5):
+        listener.settimeout(30)
+        accepted, _ = listener.accept()
+        accepted.close()

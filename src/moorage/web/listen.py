@@ -12,6 +12,11 @@ import structlog
 #: As many as Linux grants by default (``net.core.somaxconn``); beyond, clients are let wait for a second and more.
 BACKLOG = 4096
 
+#: So long the kernel keeps a connection on which nothing came. Handed over before its request, it would be let in
+#: unseen, and under load the requests of all of them would then come in one turn of the loop. To the client, a probe
+#: that only connects for one, the connection stands at once (tcp(7), TCP_DEFER_ACCEPT).
+SILENT_SECONDS = 3
+
 _logger = structlog.get_logger()
 
 
@@ -107,6 +112,7 @@ def _open(family: int, kind: int, protocol: int, where: object) -> socket.socket
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, SILENT_SECONDS)
         bound.bind(where)  # type: ignore[arg-type] # whatever getaddrinfo gave
         bound.listen(BACKLOG)
     except OSError:
