@@ -75,6 +75,9 @@ class Scenario:
     fails_everywhere: bool = False
     #: Whether the server is ended at each kind of step in CI too; what only repeats others is ended in ``make proof``.
     ends_in_ci: bool = False
+    #: Whether a read that failed once may be made again within the same request: a small blob's ready answer
+    #: (docs/adr/0010) leaves what it cannot read to the ordinary way, which may find the disk well.
+    is_read_again: bool = False
 
     def repeat(self, stage: Stage) -> None:
         """What has to succeed once nothing fails any more."""
@@ -321,7 +324,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         process="moorage-jobs",
         ends_in_ci=True,
     ),
-    "pull": Scenario(pull, ("read blob",), prepare=push_whole),
+    "pull": Scenario(pull, ("read blob",), prepare=push_whole, is_read_again=True),
     "pull, large": Scenario(pull, ("read blob",), prepare=push_whole, size=5 * MEBIBYTE),
     "mount": Scenario(mount, COMMIT, prepare=make_mountable),
     "manifest": Scenario(put_manifest, COMMIT, prepare=push_needs, ends_in_ci=True),
