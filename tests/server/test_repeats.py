@@ -92,10 +92,16 @@ def ecr(served: Served) -> "boto3.client":
     )
 
 
+def token_of(served: Served) -> str:
+    """The password of `docker login`, as its header has it."""
+    token: str = ecr(served).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    return token
+
+
 @pytest.fixture
 def clients(served: Served) -> Iterator[list[Client]]:
     """So many that both workers have some."""
-    token = ecr(served).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    token = token_of(served)
     made = [Client(served, token) for _ in range(8)]
     yield made
     for client in made:
@@ -204,8 +210,7 @@ def test_a_key_that_is_switched_off_opens_nothing_that_was_ready(tmp_path: Path)
     """From the next request on, on connections that stay open."""
     with serve(tmp_path, "--workers", "2") as own:
         ecr(own).create_repository(repositoryName=NAME)
-        token = ecr(own).get_authorization_token()["authorizationData"][0]["authorizationToken"]
-        client = Client(own, token)
+        client = Client(own, token_of(own))
         client.push("mine", "mine")
         path = f"/v2/{NAME}/manifests/mine"
         assert [client.ask("GET", path)[0] for _ in range(3)] == [200] * 3
@@ -257,8 +262,7 @@ def test_a_connection_that_was_served_by_what_is_ready_ends_with_its_server(tmp_
     """A server that is told to stop does not wait for clients that keep connections."""
     with serve(tmp_path, "--workers", "1") as own:
         ecr(own).create_repository(repositoryName=NAME)
-        token = ecr(own).get_authorization_token()["authorizationData"][0]["authorizationToken"]
-        client = Client(own, token)
+        client = Client(own, token_of(own))
         client.push("kept", "kept")
         assert [client.ask("GET", f"/v2/{NAME}/manifests/kept")[0] for _ in range(3)] == [200] * 3
         own.process.terminate()

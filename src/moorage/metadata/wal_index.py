@@ -3,8 +3,8 @@
 In WAL mode every commit of every process ends by writing a header into the shared wal-index, ``<database>-shm``, and
 every reader begins by comparing that header with the one it saw last: that is how SQLite itself knows whether its
 snapshot is still the newest (https://www.sqlite.org/walformat.html, "The WAL-Index Header"). So as long as the
-header is the same, what was read after it was seen is what would be read now. Looking costs a fifth of a microsecond,
-``PRAGMA data_version`` some five.
+header is the same, what was read after it was seen is what would be read now. Looking costs some 0.3 microseconds,
+``PRAGMA data_version`` 5 to 9.
 """
 
 import mmap
