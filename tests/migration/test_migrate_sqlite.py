@@ -21,6 +21,9 @@ from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup, migrate_sq
 from moorage.metadata.sqlite import connect
 from moorage.metadata.tables import metadata
 
+#: The revision of this version, before a test pretends that there is a next one.
+THIS = newest_revision()
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -47,10 +50,12 @@ def set_revision(path: Path, to: str) -> None:
 
 
 def normalize(sql: str) -> str:
-    """A statement without differences that mean nothing: white space, and the order of constraints."""
+    """A statement without differences that mean nothing: white space, and the order of columns and constraints."""
     flat = re.sub(r"\s+", " ", sql).replace(" )", ")").replace("( ", "(").removesuffix(")")
-    first, *constraints = flat.split(", CONSTRAINT")
-    return ", CONSTRAINT".join([first, *sorted(constraints)])
+    if not flat.startswith("CREATE TABLE"):
+        return flat
+    head, _, items = flat.partition(" (")
+    return f"{head} ({', '.join(sorted(re.split(', (?![^(]*[)])', items)))}"
 
 
 def schema(path: Path) -> set[str]:
@@ -108,15 +113,15 @@ def next_version(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A database of this version with one row, and a next version that adds two tables."""
     migrate_sqlite(path)
     connection = connect(path)
-    connection.execute("INSERT INTO account VALUES ('000000000000', 1, 1)")
+    connection.execute("INSERT INTO account VALUES ('000000000000', 1, 1, 'first')")
     connection.close()
     scripts = tmp_path / "migrations"
     (scripts / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/0001_core_tables.py"):
-        (scripts / name).write_text((migrate._SCRIPTS / name).read_text())
+    for file in [migrate._SCRIPTS / "env.py", *migrate._SCRIPTS.glob("versions/*.py")]:
+        (scripts / file.relative_to(migrate._SCRIPTS)).write_text(file.read_text())
     (scripts / "versions/next.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision = 'next', '0001'\n"
+        f"revision, down_revision = 'next', '{THIS}'\n"
         "def upgrade():\n"
         "    op.execute('CREATE TABLE one (id INTEGER PRIMARY KEY)')\n"
         "    op.execute('CREATE TABLE two (id INTEGER PRIMARY KEY)')\n"
@@ -128,7 +133,7 @@ def next_version(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def backup_of(path: Path) -> Path:
     """Where the copy of a database at this version's revision lies."""
-    return path.with_name("metadata.db.before-0001.backup")
+    return path.with_name(f"metadata.db.before-{THIS}.backup")
 
 
 def test_an_upgrade_keeps_a_copy_of_the_database(next_version: Path) -> None:
@@ -137,7 +142,7 @@ def test_an_upgrade_keeps_a_copy_of_the_database(next_version: Path) -> None:
     assert revision(next_version) == "next"
     backup = backup_of(next_version)
     assert backup.stat().st_mode & 0o777 == 0o600
-    assert revision(backup) == "0001"
+    assert revision(backup) == THIS
     connection = connect(backup)
     assert connection.execute("SELECT id FROM account").fetchall() == [("000000000000",)]
     connection.close()
@@ -151,7 +156,7 @@ def test_an_upgrade_without_room_for_the_copy_is_refused(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(NoRoomForBackup):
         migrate_sqlite(next_version)
-    assert revision(next_version) == "0001"
+    assert revision(next_version) == THIS
 
 
 def test_a_copy_that_failed_is_no_copy(next_version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +211,7 @@ def test_a_kill_while_upgrading_leaves_the_old_revision(next_version: Path) -> N
     statement = 1
     while killed_at(statement, next_version):
         tables = {sql for sql in schema(next_version) if " one " in sql or " two " in sql}
-        assert (len(tables), revision(next_version)) in {(0, "0001"), (2, "next")}
+        assert (len(tables), revision(next_version)) in {(0, THIS), (2, "next")}
         statement += 1
     assert revision(next_version) == "next"
     assert statement > 3

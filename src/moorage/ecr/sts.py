@@ -11,11 +11,11 @@ from xml.sax.saxutils import escape
 
 from moorage.auth import sigv4
 from moorage.domain import errors
-from moorage.domain.caller import Caller
 from moorage.domain.errors import RegistryError
 from moorage.ecr import wire
 from moorage.ecr.contract import API_VERSION
 from moorage.ecr.errors import ErrorAnswer, describe
+from moorage.web.authenticate import SignedCaller
 from moorage.web.context import Context
 from moorage.web.http import MAX_QUERY_PARAMETERS, Request, Response, find_parameter
 
@@ -80,15 +80,15 @@ async def answer_sts(context: Context, request: Request) -> Response:
     """Answer a call for which ``speaks_xml``."""
     request_id = request.facts.request_id
     try:
-        caller = await _authenticate(context, request)
-        response = _xml(200, _identity(caller, request_id), request_id)
+        signed = await _authenticate(context, request)
+        response = _xml(200, _identity(signed, request_id), request_id)
     except RegistryError as error:
         return refuse_error(error, request)
     response.operation = _GET_CALLER_IDENTITY
     return response
 
 
-async def _authenticate(context: Context, request: Request) -> Caller:
+async def _authenticate(context: Context, request: Request) -> SignedCaller:
     """Who asks for GetCallerIdentity. Needs no permission, as with AWS.
 
     Raises what ``Authenticator.for_json`` raises, ``NotBuilt`` for other actions of STS, ``OperationUnknown``.
@@ -98,7 +98,7 @@ async def _authenticate(context: Context, request: Request) -> Caller:
     if signed.service != SERVICE and not signed.caller.is_trusted:
         raise errors.SignatureIncomplete(text="Credential should be scoped to correct service: 'sts'.")
     _check_action([*request.query(), *_read_form(body)])
-    return signed.caller
+    return signed
 
 
 def _read_form(body: bytes) -> list[tuple[str, str]]:
@@ -125,13 +125,14 @@ def _check_action(parameters: list[tuple[str, str]]) -> None:
         raise errors.OperationUnknown(operation=action[:200])
 
 
-def _identity(caller: Caller, request_id: str) -> str:
-    """The answer. AWS: the user id of an account's root is the account's own id."""
+def _identity(signed: SignedCaller, request_id: str) -> str:
+    """The answer."""
+    caller = signed.caller
     return (
         f'<GetCallerIdentityResponse xmlns="{_NAMESPACE}">\n'
         "  <GetCallerIdentityResult>\n"
         f"    <Arn>{escape(caller.principal_arn)}</Arn>\n"
-        f"    <UserId>{escape(caller.account_id)}</UserId>\n"
+        f"    <UserId>{escape(signed.user_id)}</UserId>\n"
         f"    <Account>{escape(caller.account_id)}</Account>\n"
         "  </GetCallerIdentityResult>\n"
         f"  <ResponseMetadata>\n    <RequestId>{escape(request_id)}</RequestId>\n  </ResponseMetadata>\n"

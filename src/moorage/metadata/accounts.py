@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal, select
 
 from moorage.metadata.queries import Query, Statement
 from moorage.metadata.tables import access_key, account, principal, secret
@@ -15,7 +15,9 @@ class KeyRow(NamedTuple):
     access_key_id: str
     account_id: str
     principal_kind: str
+    principal_path: str
     principal_name: str
+    unique_id: str
     sealed_secret: bytes
     is_key_active: int
     is_account_active: int
@@ -25,6 +27,7 @@ class KeyState(NamedTuple):
     """What ``authorize`` judges an access key by."""
 
     account_id: str
+    principal_kind: str
     is_key_active: int
     is_account_active: int
 
@@ -37,12 +40,17 @@ class SecretRow(NamedTuple):
     sealed_key: bytes
 
 
+#: Columns of a ``KeyState``, for statements that read one with more.
+KEY_STATE_COLUMNS = (principal.c.account_id, principal.c.kind, access_key.c.is_active, account.c.is_active)
+
 _FIND_KEY = Query(
     select(
         access_key.c.id,
         principal.c.account_id,
         principal.c.kind,
+        principal.c.path,
         principal.c.name,
+        principal.c.unique_id,
         access_key.c.sealed_secret,
         access_key.c.is_active,
         account.c.is_active,
@@ -53,7 +61,7 @@ _FIND_KEY = Query(
     KeyRow._make,
 )
 _FIND_STATE = Query(
-    select(principal.c.account_id, access_key.c.is_active, account.c.is_active)
+    select(*KEY_STATE_COLUMNS)
     .select_from(access_key)
     .join(principal, principal.c.id == access_key.c.principal_id)
     .join(account, account.c.id == principal.c.account_id)
@@ -61,23 +69,28 @@ _FIND_STATE = Query(
     KeyState._make,
 )
 _FIND_ACCOUNT = Query(select(account.c.is_active).where(account.c.id == bindparam("id")), bool)
-_FIND_PRINCIPAL = Query(
+_FIND_ROOT = Query(
     select(principal.c.id).where(
         principal.c.account_id == bindparam("account_id"),
-        principal.c.kind == bindparam("kind"),
-        principal.c.name == bindparam("name"),
+        principal.c.kind == literal("root"),
+        principal.c.name == literal("root"),
     ),
     lambda row: int(row[0]),
 )
 _HAS_KEYS = Query(select(access_key.c.id).limit(1), lambda row: str(row[0]))
-_ADD_ACCOUNT = Statement(account.insert())
-_ADD_PRINCIPAL = Query(
+_ADD_ACCOUNT = Statement(
+    account.insert().values(
+        id=bindparam("id"), is_active=1, created_at=bindparam("created_at"), name=bindparam("name")
+    )
+)
+_ADD_ROOT = Query(
     principal.insert()
     .values(
         account_id=bindparam("account_id"),
-        kind=bindparam("kind"),
-        name=bindparam("name"),
+        kind=literal("root"),
+        name=literal("root"),
         created_at=bindparam("created_at"),
+        unique_id=bindparam("account_id"),
     )
     .returning(principal.c.id),
     lambda row: int(row[0]),
@@ -110,15 +123,18 @@ def has_keys(tx: Transaction) -> bool:
 def ensure_account(tx: Transaction, account_id: str) -> None:
     """Make the account unless it exists."""
     if not has_account(tx, account_id):
-        tx.run(_ADD_ACCOUNT, id=account_id, is_active=1, created_at=tx.now)
+        add_account(tx, account_id, None)
 
 
-def ensure_principal(tx: Transaction, account_id: str, kind: str, name: str) -> int:
-    """The id of the principal, made unless it exists."""
-    found = tx.find(_FIND_PRINCIPAL, account_id=account_id, kind=kind, name=name)
-    if found is not None:
-        return found
-    return tx.one(_ADD_PRINCIPAL, account_id=account_id, kind=kind, name=name, created_at=tx.now)
+def add_account(tx: Transaction, account_id: str, name: str | None) -> None:
+    """Make an account, which must not exist."""
+    tx.run(_ADD_ACCOUNT, id=account_id, created_at=tx.now, name=name)
+
+
+def ensure_root(tx: Transaction, account_id: str) -> int:
+    """The id of the account's root principal, made unless it exists."""
+    found = tx.find(_FIND_ROOT, account_id=account_id)
+    return tx.one(_ADD_ROOT, account_id=account_id, created_at=tx.now) if found is None else found
 
 
 def add_key(tx: Transaction, access_key_id: str, principal_id: int, sealed_secret: bytes) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Select, and_, bindparam, literal_column, select
 from sqlalchemy.sql.expression import FromClause
 
 from moorage.domain.caller import RegistryKey
-from moorage.metadata.accounts import KeyState
+from moorage.metadata.accounts import KEY_STATE_COLUMNS, KeyState
 from moorage.metadata.images import IMAGE_COLUMNS, ImageRow
 from moorage.metadata.layers import LAYER_COLUMNS, LayerRow
 from moorage.metadata.queries import Query
@@ -77,27 +77,34 @@ def _asked() -> FromClause:
     )
 
 
-_KEY = (principal.c.account_id, access_key.c.is_active, account.c.is_active)
+_COUNT = len(KEY_STATE_COLUMNS)
 
 
 def _select(source: FromClause, *columns: Any) -> Select[Any]:
-    return select(*_KEY, *columns).select_from(source)
+    return select(*KEY_STATE_COLUMNS, *columns).select_from(source)
 
 
 def _key(row: Sequence[Any]) -> KeyState | None:
-    return None if row[0] is None else KeyState(row[0], row[1], row[2])
+    return None if row[0] is None else KeyState._make(row[:_COUNT])
 
 
 def _make_repository(row: Sequence[Any]) -> AskedRepository:
-    return AskedRepository(_key(row), None if row[3] is None else RepositoryRow._make(row[3:]))
+    found = row[_COUNT:]
+    return AskedRepository(_key(row), None if found[0] is None else RepositoryRow._make(found))
 
 
 def _make_image(row: Sequence[Any]) -> AskedImage:
-    return AskedImage(_key(row), row[3] is not None, None if row[4] is None else ImageRow._make(row[4:]))
+    has_repository, *found = row[_COUNT:]
+    return AskedImage(
+        _key(row), has_repository is not None, None if found[0] is None else ImageRow._make(found)
+    )
 
 
 def _make_layer(row: Sequence[Any]) -> AskedLayer:
-    return AskedLayer(_key(row), row[3] is not None, None if row[4] is None else LayerRow._make(row[4:]))
+    has_repository, *found = row[_COUNT:]
+    return AskedLayer(
+        _key(row), has_repository is not None, None if found[0] is None else LayerRow._make(found)
+    )
 
 
 _REPOSITORY = Query(_select(_asked(), *REPOSITORY_COLUMNS), _make_repository)

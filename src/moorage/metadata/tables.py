@@ -54,16 +54,80 @@ account = _table(
     Column("id", _Name, primary_key=True),
     Column("is_active", Integer, nullable=False),
     Column("created_at", _Time, nullable=False),
+    #: What people call it, for people alone.
+    Column("name", Text),
 )
 
 principal = _table(
     "principal",
     _id(),
     Column("account_id", _Name, ForeignKey("account.id"), nullable=False),
-    Column("kind", Text, nullable=False),  # root
+    Column("kind", Text, nullable=False),  # root, user, role
     Column("name", _Name, nullable=False),
     Column("created_at", _Time, nullable=False),
+    Column("path", _Name, nullable=False, server_default="/"),
+    #: AIDA… or AROA…, that of a root its account's id; never given out again, as names are.
+    Column("unique_id", _Name, nullable=False, server_default=""),
+    #: ARN of the policy that bounds what this principal may do.
+    Column("boundary", _Name),
+    #: Of a role: who may assume it, a policy as it was written, and for how long at most.
+    Column("trust_policy", Text),
+    Column("max_session_seconds", Integer, nullable=False, server_default="3600"),
+    Column("tags", Text, nullable=False, server_default="{}"),  # JSON object
+    #: Raised by every change to what applies to this principal: policies, boundary, tags. What was derived from them
+    #: is good as long as this is the same.
+    Column("policy_epoch", BigInteger, nullable=False, server_default="0"),
     Index("principal_name_unique", "account_id", "kind", "name", unique=True),
+    Index(
+        "principal_boundary",
+        "boundary",
+        sqlite_where=text("boundary IS NOT NULL"),
+        postgresql_where=text("boundary IS NOT NULL"),
+    ),
+)
+
+#: A policy that belongs to one principal.
+inline_policy = _table(
+    "inline_policy",
+    Column("principal_id", _Id, ForeignKey("principal.id"), nullable=False),
+    Column("name", _Name, nullable=False),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("principal_id", "name"),
+)
+
+#: A policy of an account, to be attached by its ARN. Those of AWS are no rows: ``rules.policy.managed`` has them.
+managed_policy = _table(
+    "managed_policy",
+    _id(),
+    Column("account_id", _Name, ForeignKey("account.id"), nullable=False),
+    Column("name", _Name, nullable=False),
+    Column("path", _Name, nullable=False),
+    Column("unique_id", _Name, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+    Index("managed_policy_name_unique", "account_id", "name", unique=True),
+)
+
+#: That a managed policy, of the account or of AWS, applies to a principal.
+policy_attachment = _table(
+    "policy_attachment",
+    Column("principal_id", _Id, ForeignKey("principal.id"), nullable=False),
+    Column("policy_arn", _Name, nullable=False),
+    PrimaryKeyConstraint("principal_id", "policy_arn"),
+    Index("policy_attachment_policy", "policy_arn", "principal_id"),
+)
+
+#: An OIDC issuer whose tokens an account's roles may trust.
+identity_provider = _table(
+    "identity_provider",
+    _id(),
+    Column("account_id", _Name, ForeignKey("account.id"), nullable=False),
+    #: AWS: without the scheme, which is https.
+    Column("issuer", _Name, nullable=False),
+    Column("audiences", Text, nullable=False),  # JSON list
+    Column("created_at", _Time, nullable=False),
+    Index("identity_provider_issuer_unique", "account_id", "issuer", unique=True),
 )
 
 access_key = _table(
@@ -88,6 +152,15 @@ secret = _table(
 
 # --- What ----------------------------------------------------------------------------------------------------
 
+#: The policy of a repository or a registry. A row is never changed: another text gets another id, which is never
+#: given out again, so that what was compiled from a text can be kept by its id.
+resource_policy = _table(
+    "resource_policy",
+    _id(),
+    Column("text", Text, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+)
+
 registry = _table(
     "registry",
     _id(),
@@ -96,6 +169,9 @@ registry = _table(
     Column("created_at", _Time, nullable=False),
     #: Live repositories; kept here so that the quota costs the same at any number.
     Column("repository_count", BigInteger, nullable=False),
+    #: Its row of ``resource_policy``. No foreign key: one would look through all registries, here as with
+    #: repositories, for every policy that is removed.
+    Column("policy_id", _Id),
     Index("registry_key_unique", "account_id", "region", unique=True),
 )
 
@@ -118,6 +194,7 @@ repository = _table(
     #: Live images; kept here so that the quota and the emptiness check cost the same at any size.
     Column("image_count", BigInteger, nullable=False),
     Column("deleted_at", _Time),
+    Column("policy_id", _Id),  # as that of a registry
     _live("repository_name_unique", "registry_id", "name", unique=True),
 )
 

@@ -20,7 +20,7 @@ def authorize(
 
     The key's own state is read in this very transaction: a key that was switched off opens nothing from then on.
     Comes before existence, so that a refusal says nothing of what is there. An account's root may do everything
-    in its own account and nothing in another's.
+    in its own account and nothing in another's; nobody else may do anything.
 
     Raises ``CredentialsUnknown``, ``AccountSwitchedOff``, ``AccessDenied``.
     """
@@ -45,13 +45,15 @@ def judge(
         raise CredentialsUnknown
     if not key.is_account_active:
         raise AccountSwitchedOff
-    if key.account_id != registry.registry_id:
-        raise AccessDenied(
-            principal=caller.principal_arn,
-            action=action,
-            resource=_resource(registry, repository_name),
-            reason=f"because no resource-based policy allows the {action} action",
-        )
+    is_own = key.account_id == registry.registry_id
+    if is_own and key.principal_kind == "root":
+        return
+    raise AccessDenied(
+        principal=caller.principal_arn,
+        action=action,
+        resource=_resource(registry, repository_name),
+        reason=f"because no {'identity' if is_own else 'resource'}-based policy allows the {action} action",
+    )
 
 
 def _resource(registry: RegistryKey, repository_name: RepositoryName | None) -> str:

@@ -15,6 +15,7 @@ class KeyHolder:
 
     account_id: RegistryId
     principal_arn: str
+    unique_id: str
     sealed_secret: bytes
 
 
@@ -23,10 +24,15 @@ def root_arn(account_id: str) -> str:
     return f"arn:aws:iam::{account_id}:root"
 
 
+def principal_arn(account_id: str, kind: str, path: str, name: str) -> str:
+    """The ARN of a principal; ``path`` begins and ends with a slash."""
+    return root_arn(account_id) if kind == "root" else f"arn:aws:iam::{account_id}:{kind}{path}{name}"
+
+
 def create_root_key(tx: Transaction, account_id: RegistryId, access_key_id: str, sealed_secret: bytes) -> None:
     """Give the account's root another access key; the account is made if it does not exist."""
     accounts.ensure_account(tx, account_id)
-    principal_id = accounts.ensure_principal(tx, account_id, "root", "root")
+    principal_id = accounts.ensure_root(tx, account_id)
     accounts.add_key(tx, access_key_id, principal_id, sealed_secret)
 
 
@@ -43,7 +49,8 @@ def find_key_holder(tx: Transaction, access_key_id: str) -> KeyHolder:
         raise CredentialsUnknown
     if not key.is_account_active:
         raise AccountSwitchedOff
-    return KeyHolder(RegistryId(key.account_id), root_arn(key.account_id), key.sealed_secret)
+    arn = principal_arn(key.account_id, key.principal_kind, key.principal_path, key.principal_name)
+    return KeyHolder(RegistryId(key.account_id), arn, key.unique_id, key.sealed_secret)
 
 
 def list_server_keys(tx: Transaction) -> list[SecretRow]:

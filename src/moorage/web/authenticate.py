@@ -39,9 +39,13 @@ _NEVER: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class SignedCaller:
-    """A caller of the JSON API, with what the signature says about the call."""
+    """A caller of the JSON API, with what the signature says about the call.
+
+    ``user_id`` is what AWS calls the principal's unique id: AIDA… of a user, the account's id of its root.
+    """
 
     caller: Caller
+    user_id: str
     service: str
     form: Literal["header", "query"]
 
@@ -138,7 +142,7 @@ class Authenticator:
         caller = Caller(
             holder.account_id, holder.principal_arn, signed.access_key_id, signed.region, request.facts
         )
-        return SignedCaller(caller, signed.service, signed.form)
+        return SignedCaller(caller, holder.unique_id, signed.service, signed.form)
 
     def _parse(self, request: Request) -> sigv4.SignedRequest:
         self._refuse_other_services(request)
@@ -155,8 +159,10 @@ class Authenticator:
             raise ServiceNotServed(service=named.service)
         form: Literal["header", "query"] = "header" if request.header(b"authorization") else "query"
         if named is None:
-            return SignedCaller(self._trusted(request, "", self._settings.region), "ecr", form)
-        return SignedCaller(self._trusted(request, named.access_key_id, named.region), named.service, form)
+            caller = self._trusted(request, "", self._settings.region)
+            return SignedCaller(caller, caller.account_id, "ecr", form)
+        caller = self._trusted(request, named.access_key_id, named.region)
+        return SignedCaller(caller, caller.account_id, named.service, form)
 
     # --- /v2/ ------------------------------------------------------------------------------------------------
 

@@ -124,6 +124,14 @@ def switch_off(database: Database, table: str) -> None:
     execute(database, f"UPDATE {table} SET is_active = 0")
 
 
+def become(database: Database, kind: str) -> None:
+    """Turn every root into alice of another kind."""
+    execute(
+        database,
+        f"UPDATE principal SET kind = '{kind}', path = '/team/', name = 'alice', unique_id = 'AIDALICE'",
+    )
+
+
 def test_every_use_case_that_takes_a_caller_is_tried_here() -> None:
     """A new one cannot be forgotten: it has ``caller`` among its parameters."""
     public = {
@@ -168,6 +176,17 @@ def test_what_was_switched_off_opens_nothing_from_then_on(
     assert all_rows(shelf.database) == before
 
 
+@pytest.mark.parametrize("kind", ["user", "role", "something else"])
+@pytest.mark.parametrize("call", CALLS)
+def test_who_is_no_root_may_do_nothing(shelf: Shelf, call: str, kind: str) -> None:
+    """Whatever applies to it: nobody is let in by what is not understood."""
+    become(shelf.database, kind)
+    before = all_rows(shelf.database)
+    with pytest.raises(AccessDenied, match="because no identity-based policy allows the ecr:"):
+        shelf.database.write_now(CALLS[call], shelf.caller, APP)
+    assert all_rows(shelf.database) == before
+
+
 def test_a_root_may_do_everything_in_its_account(shelf: Shelf) -> None:
     """Whatever the repository is called."""
     shelf.database.read_now(authorize, shelf.caller, "ecr:DeleteRepository", REGISTRY, APP)
@@ -207,6 +226,15 @@ def test_a_key_tells_whose_it_is(database: Database) -> None:
     holder = database.read_now(accounts.find_key_holder, "AKIATWO")
     assert (holder.account_id, holder.sealed_secret) == (ACCOUNT, b"two")
     assert holder.principal_arn == "arn:aws:iam::000000000000:root"
+    assert holder.unique_id == "000000000000"
+
+
+def test_a_user_has_an_arn_with_its_path(database: Database, caller: Caller) -> None:
+    """And the unique id that it was given."""
+    become(database, "user")
+    holder = database.read_now(accounts.find_key_holder, caller.access_key_id)
+    assert holder.principal_arn == "arn:aws:iam::000000000000:user/team/alice"
+    assert holder.unique_id == "AIDALICE"
 
 
 @pytest.mark.parametrize(
