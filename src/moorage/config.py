@@ -132,6 +132,25 @@ class Settings(BaseSettings):
     disk_reserve_bytes: Count = Field(
         1024 * MEBIBYTE, description="Free bytes below which pushes are refused; pulls and deletes go on."
     )
+    audit_reads: str = Field(
+        "all",
+        pattern="^(all|denied|off)$",
+        description="Which calls that only read are audited: all, those that were denied, or none (off). Changes, made "
+        "or tried, are audited always.",
+    )
+    audit_file: str = Field(
+        "",
+        description="File of the audit log; empty means audit/audit.log in the data directory, - standard output.",
+    )
+    audit_file_bytes: Annotated[int, Field(ge=4 * MEBIBYTE)] = Field(
+        100 * MEBIBYTE, description="Bytes of the audit file at which another is begun."
+    )
+    audit_files_kept: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        20, description="Audit files that are kept beside the one that is written, as audit.log.1 and on."
+    )
+    audit_retention_hours: Count = Field(
+        24, description="Hours that the record of a change stays in the database once it is in the audit log."
+    )
     quotas: Quotas = Field(default_factory=Quotas, description="Quotas, with ECR's values; 0 lifts one.")
 
     @field_validator("listen", mode="before")

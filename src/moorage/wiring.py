@@ -19,9 +19,12 @@ from moorage.auth.sealing import KEY_BYTES, Keyring, MasterKey, SealBroken
 from moorage.blobs.base import BlobStore
 from moorage.blobs.local import LocalBlobStore
 from moorage.config import Settings
+from moorage.domain.caller import RegistryKey
 from moorage.domain.errors import CredentialsUnknown, Unavailable
 from moorage.domain.names import RegistryId
+from moorage.ecr import errors
 from moorage.ecr.face import JsonApi
+from moorage.jobs.audit import EXPORT_SECONDS, AuditExport, forget_exported
 from moorage.jobs.schedule import Periodic
 from moorage.jobs.uploads import expire_uploads
 from moorage.metadata.accounts import SecretRow
@@ -31,6 +34,7 @@ from moorage.metadata.sqlite import SqliteDatabase
 from moorage.oci.face import DistributionApi
 from moorage.oci.ready import ReadyPulls
 from moorage.services import accounts
+from moorage.transfers.audit_file import AuditFailed, audit_directory, open_audit_log
 from moorage.transfers.downloads import Downloads
 from moorage.transfers.pulls import PullTimes
 from moorage.transfers.room import Room
@@ -39,6 +43,7 @@ from moorage.transfers.uploads import Uploads
 from moorage.web.access_log import AccessLog
 from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Application, Route
+from moorage.web.audit import AuditBuffer, AuditTrail
 from moorage.web.authenticate import AuthenticationCounter, Authenticator
 from moorage.web.context import Context
 from moorage.web.health import Health
@@ -97,6 +102,7 @@ def prepare(settings: Settings) -> Path | None:
     data_dir = settings.data_dir
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_format(data_dir)
+    _check_audit(settings)
     _check_sqlite(settings)
     if settings.database:
         # Another server may run on the old schema: it is migrated when somebody says so.
@@ -198,6 +204,14 @@ def _check_format(data_dir: Path) -> None:
     found = file.read_text().strip()
     if found != FORMAT:
         raise StartRefused(f"{data_dir} has layout {found}; this version of Moorage works with layout {FORMAT}")
+
+
+def _check_audit(settings: Settings) -> None:
+    """An audit log that cannot be written when the server starts is a mistake; later it must not be in the way."""
+    try:
+        open_audit_log(settings).append(b"")
+    except AuditFailed as error:
+        raise StartRefused(f"the audit log cannot be written: {error}; audit_file names another") from error
 
 
 def _check_sqlite(settings: Settings) -> None:
@@ -349,8 +363,13 @@ def build_app(settings: Settings) -> Application:
     parts = open_parts(settings, metrics.authenticated)
     context = parts.context
 
+    records = AuditBuffer(open_audit_log(settings), metrics.audit_dropped)
+    default = RegistryKey(RegistryId(settings.account_id), settings.region)
+    trail = AuditTrail(records, default, settings.audit_reads, errors.name, metrics.audit_dropped)
+
     async def start() -> None:
         context.pulls.start()
+        records.start()
 
     json_api, distribution = JsonApi(context), DistributionApi(context)
     health = Health({"database": context.database.probe, "disk": parts.probe_disk, "space": parts.room.check})
@@ -372,7 +391,7 @@ def build_app(settings: Settings) -> Application:
         Route("/metrics", MetricsPage(metrics, settings.metrics_token).get, "ops", is_vital=True),
     ]
     load, turn = Load(settings.requests_per_worker), Turn(settings.queue_seconds)
-    observers = (metrics, AccessLog(settings.log_level))
+    observers = (metrics, AccessLog(settings.log_level), trail)
     return Application(
         routes,
         fallback=fallback,
@@ -382,7 +401,7 @@ def build_app(settings: Settings) -> Application:
         shortcut=Shortcut(ReadyPulls(context), registry, load, turn, observers),
         on_unread=[metrics.turned_away_unread],
         startup=[start],
-        shutdown=[parts.close],
+        shutdown=[parts.close, records.stop],
         on_drain=[health.drain],
     )
 
@@ -404,5 +423,10 @@ def build_worker(settings: Settings) -> Worker:
         threads.close()
         database.close()
 
-    expire = Periodic("expire_uploads", 60.0, partial(expire_uploads, database, store, threads))
-    return Worker([expire], close)
+    export = AuditExport(database, open_audit_log(settings), audit_directory(settings) / "export.lock")
+    jobs = [
+        Periodic("expire_uploads", 60.0, partial(expire_uploads, database, store, threads)),
+        Periodic("export_audit", EXPORT_SECONDS, export.export),
+        Periodic("forget_exported_audit", 60.0, partial(forget_exported, database)),
+    ]
+    return Worker(jobs, close)

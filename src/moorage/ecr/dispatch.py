@@ -2,12 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
+from moorage.domain.audit import Note
 from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.names import RegistryId
 from moorage.ecr import contract
+from moorage.metadata.database import UseCase
+from moorage.services.audit import Recording
 from moorage.web.context import Context
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +22,21 @@ class Call:
 
     caller: Caller
     context: Context
+    note: Note
+
+    async def change(
+        self,
+        answer: Callable[[Result], dict[str, Any]],
+        use_case: UseCase[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> dict[str, Any]:
+        """Run a use case that changes something and record it in the same transaction; returns the call's answer.
+
+        ``answer`` makes that of the use case's result, and the record tells of it too.
+        """
+        recording = Recording(self.note, answer)
+        return answer(await recording.change(self.context.database, use_case, *args, **kwargs))
 
     def registry(self, registry_id: str | None = None) -> RegistryKey:
         """The registry that a call means: the caller's own unless it names another, in the region it is signed for.

@@ -25,6 +25,7 @@ from moorage.domain.errors import (
     Unavailable,
 )
 from moorage.domain.names import RegistryId, RepositoryName
+from moorage.ecr.events import note_download
 from moorage.metadata.layers import LayerRow
 from moorage.services import layers
 from moorage.web.asgi import plain
@@ -78,6 +79,7 @@ async def _answer(context: Context, request: Request) -> Response:
         layer, digest = await _open_layer(context, request)
         return await blob_response(request, context.downloads, layer, digest)
     except RegistryError as error:
+        request.note.refusal = error
         return _refuse(error)
 
 
@@ -87,6 +89,7 @@ async def _open_layer(context: Context, request: Request) -> tuple[LayerRow, str
     if token is None:
         raise CredentialsUnknown
     caller, claims = context.authenticator.for_download(request, token)
+    note_download(request.note, caller, claims)
     if request.path != PATH + claims.digest:
         raise CredentialsUnknown
     found = await context.database.read(
@@ -101,7 +104,7 @@ async def _open_layer(context: Context, request: Request) -> tuple[LayerRow, str
 
 def _told(response: Response, request: Request) -> Response:
     """The answer with what the access log and the client go by."""
-    response.operation = OPERATION
+    response.operation = request.note.event = OPERATION
     response.headers.append((b"x-amzn-requestid", request.facts.request_id.encode()))
     return response
 

@@ -238,6 +238,14 @@ def describe(error: RegistryError, *, is_query: bool) -> ErrorAnswer:
     return ErrorAnswer(code, status, render(row.message, error.facts), members)
 
 
+def name(error: RegistryError) -> tuple[str, str] | None:
+    """AWS's code and sentence for a refusal, also of the other face; None for what AWS does not have."""
+    if not any(ancestor in TABLE for ancestor in type(error).__mro__):
+        return None
+    answer = describe(error, is_query=False)
+    return answer.code, answer.message
+
+
 def unforeseen(*, is_operation_known: bool) -> ErrorAnswer:
     """The answer to a failure that nobody foresaw. It says nothing of the failure: that is in the log only."""
     code = "ServerException" if is_operation_known else "InternalFailure"

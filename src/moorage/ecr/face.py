@@ -6,6 +6,7 @@ which operation, its input, the use case. Nothing but limits is told to a caller
 
 from typing import Any, Final
 
+from moorage.domain.audit import UNKNOWN_EVENT
 from moorage.domain.caller import Caller
 from moorage.domain.errors import (
     ConflictingParameters,
@@ -19,6 +20,7 @@ from moorage.ecr import contract, downloads, query, sts, wire
 from moorage.ecr.bodies import SMALL, BodyBudget
 from moorage.ecr.dispatch import Call
 from moorage.ecr.errors import ErrorAnswer, describe, unforeseen
+from moorage.ecr.events import note_caller, note_input, note_refusal
 from moorage.ecr.operations import OPERATIONS
 from moorage.ecr.shapes import Operation
 from moorage.ecr.validation import validate
@@ -64,7 +66,7 @@ class JsonApi:
             return _elsewhere(request, 405)
         if sts.speaks_xml(request):
             return await sts.answer_sts(self._context, request)
-        name = _operation_name(request)
+        name = _note_operation(request)
         limit = MAX_PART_BODY_BYTES if name == "UploadLayerPart" else MAX_BODY_BYTES
         response = await self._answer(request, limit)
         response.operation = name
@@ -74,7 +76,7 @@ class JsonApi:
         """The answer to a failure that nobody foresaw."""
         if request.path.startswith(downloads.PATH):
             return plain_error(request)
-        name = _operation_name(request)
+        name = _note_operation(request)
         answer = unforeseen(is_operation_known=bool(name))
         if request.path == "/" and sts.speaks_xml(request):
             return sts.refuse(answer, request.facts.request_id)
@@ -84,12 +86,13 @@ class JsonApi:
 
     def refuse(self, request: Request, error: RegistryError) -> Response:
         """The answer when the server does not take the request on, or gave it up."""
+        request.note.refusal = error
         if request.path.startswith(downloads.PATH):
             return downloads.refuse(request, error)
         if request.path == "/" and sts.speaks_xml(request):
             return sts.refuse_error(error, request)
         response = wire.error_response(describe(error, is_query=_is_query(request)), request.facts.request_id)
-        response.operation = _operation_name(request)
+        response.operation = _note_operation(request)
         return response
 
     async def _answer(self, request: Request, limit: int) -> Response:
@@ -97,6 +100,7 @@ class JsonApi:
         try:
             return wire.json_response(200, await self._carry_out(request, limit), request_id)
         except RegistryError as error:
+            note_refusal(request, error)
             return wire.error_response(describe(error, is_query=_is_query(request)), request_id)
 
     async def _carry_out(self, request: Request, limit: int) -> dict[str, Any]:
@@ -108,12 +112,14 @@ class JsonApi:
             async with hold.reading():
                 body = await request.body(limit)
             caller = await self._authenticate(request, body)
+            note_caller(request.note, caller)
             operation, given = _read(request, body)
             checked = validate(operation, given)
+            note_input(request.note, operation.name, checked, caller)
             handler = OPERATIONS.get(operation.name)
             if handler is None:
                 raise NotBuilt(what=operation.name)
-            return await handler(Call(caller, self._context), checked)
+            return await handler(Call(caller, self._context, request.note), checked)
 
     async def _authenticate(self, request: Request, body: bytes) -> Caller:
         signed = await self._context.authenticator.for_json(request, body)
@@ -152,6 +158,13 @@ def _operation_name(request: Request) -> str:
             return ""
     prefix, _, name = target.partition(".")
     return name if prefix == contract.TARGET_PREFIX and name in contract.OPERATIONS else ""
+
+
+def _note_operation(request: Request) -> str:
+    """``_operation_name``, for the audit too."""
+    name = _operation_name(request)
+    request.note.event = name or UNKNOWN_EVENT
+    return name
 
 
 def _body_size(request: Request, limit: int) -> int:

@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from moorage.auth import sigv4
-from moorage.domain import errors
+from moorage.domain import audit, errors
+from moorage.domain.audit import Note
 from moorage.domain.errors import RegistryError
 from moorage.ecr import wire
 from moorage.ecr.contract import API_VERSION
 from moorage.ecr.errors import ErrorAnswer, describe
+from moorage.ecr.events import note_caller, note_refusal
 from moorage.web.authenticate import SignedCaller
 from moorage.web.context import Context
 from moorage.web.http import MAX_QUERY_PARAMETERS, Request, Response, find_parameter
@@ -78,11 +80,13 @@ def _is_form(request: Request) -> bool:
 
 async def answer_sts(context: Context, request: Request) -> Response:
     """Answer a call for which ``speaks_xml``."""
+    request.note.source = audit.STS
     request_id = request.facts.request_id
     try:
         signed = await _authenticate(context, request)
         response = _xml(200, _identity(signed, request_id), request_id)
     except RegistryError as error:
+        note_refusal(request, error)
         return refuse_error(error, request)
     response.operation = _GET_CALLER_IDENTITY
     return response
@@ -95,9 +99,10 @@ async def _authenticate(context: Context, request: Request) -> SignedCaller:
     """
     body = await request.body(MAX_BODY_BYTES)
     signed = await context.authenticator.for_json(request, body)
+    note_caller(request.note, signed.caller)
     if signed.service != SERVICE and not signed.caller.is_trusted:
         raise errors.SignatureIncomplete(text="Credential should be scoped to correct service: 'sts'.")
-    _check_action([*request.query(), *_read_form(body)])
+    _check_action(request.note, [*request.query(), *_read_form(body)])
     return signed
 
 
@@ -113,8 +118,10 @@ def _read_form(body: bytes) -> list[tuple[str, str]]:
         raise errors.MalformedRequest(text="The request body cannot be read as a form") from error
 
 
-def _check_action(parameters: list[tuple[str, str]]) -> None:
+def _check_action(note: Note, parameters: list[tuple[str, str]]) -> None:
     action = find_parameter(parameters, "Action")
+    if action in _UNBUILT_ACTIONS or action == _GET_CALLER_IDENTITY:
+        note.event = action
     if action is None:
         raise errors.OperationMissing
     if find_parameter(parameters, "Version") not in {None, VERSION}:

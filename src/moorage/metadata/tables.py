@@ -342,3 +342,16 @@ segment = _table(
     Column("sha256", _Name, nullable=False),
     PrimaryKeyConstraint("upload_id", "number"),
 )
+
+# --- What happened -------------------------------------------------------------------------------------------
+
+#: A record of each change, written with it. The job worker copies them to the audit file in the order of their ids.
+audit = _table(
+    "audit",
+    _id(),
+    Column("at", _Time, nullable=False),
+    Column("record", Text, nullable=False),  # a line of JSON
+    Column("exported_at", _Time),
+    _live("audit_unexported", "id", where="exported_at IS NULL"),
+    _live("audit_exported", "exported_at", where="exported_at IS NOT NULL"),
+)

@@ -2,6 +2,7 @@
 
 from moorage.domain.digest import Digest
 from moorage.oci.call import Call
+from moorage.oci.elements import in_repository
 from moorage.services import layers
 from moorage.web.blob_response import blob_response
 from moorage.web.http import Response
@@ -28,7 +29,14 @@ async def _answer(call: Call, action: str) -> Response:
 async def delete_blob(call: Call) -> Response:
     """Take the blob out of the repository. Raises ``LayerInUse`` while an image there needs it."""
     digest = Digest.parse(call.reference)
-    await call.context.database.write(layers.delete_layer, call.caller, call.registry, call.name, digest)
+    await call.change(
+        lambda _result: in_repository(call, layerDigest=str(digest)),
+        layers.delete_layer,
+        call.caller,
+        call.registry,
+        call.name,
+        digest,
+    )
     return Response(202, [(b"content-length", b"0")])
 
 

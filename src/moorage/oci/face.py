@@ -1,11 +1,11 @@
 """The OCI distribution API: authenticates, finds the registry and the handler, answers refusals."""
 
-from functools import lru_cache
 from typing import Final
 
-from moorage.domain.errors import MethodNotAllowed, RegistryError
+from moorage.domain.caller import RegistryKey
+from moorage.domain.errors import MethodNotAllowed, RegistryError, RouteUnknown
 from moorage.domain.names import RepositoryName
-from moorage.oci import errors
+from moorage.oci import errors, events
 from moorage.oci.call import Call
 from moorage.oci.routes import Place, Route, allowed_methods, find_route, read_path
 from moorage.web.context import Context
@@ -15,9 +15,6 @@ from moorage.web.http import Request, Response
 API_VERSION: Final = (b"docker-distribution-api-version", b"registry/2.0")
 _NAMELESS: Final = RepositoryName("")
 
-# A pure function of its argument; refusals are not kept.
-_parse_name = lru_cache(maxsize=4_096)(RepositoryName.parse)
-
 
 class DistributionApi:
     """What answers below ``/v2/``."""
@@ -26,25 +23,39 @@ class DistributionApi:
         self._context = context
 
     async def handle(self, request: Request) -> Response:
-        """Answer one request. Nothing of the path is looked at before it is known who asks."""
+        """Answer one request. Nothing of the path is told before it is known who asks."""
         operation = ""
+        registry, place, route = self._note(request)
         try:
-            registry = self._context.hosts.registry_of(request.header(b"host"))
-            caller = self._context.authenticator.for_registry(request, registry.region)
-            place = read_path(request.raw_path.decode("latin-1"))
-            route = _find(place, request.method)
+            request.note.caller = caller = self._context.authenticator.for_registry(request, registry.region)
+            if place is None:
+                raise RouteUnknown
+            if route is None:
+                raise MethodNotAllowed(method=request.method)
             operation = route.operation
-            name = _NAMELESS if place.name is None else _parse_name(place.name)
-            call = Call(self._context, request, caller, registry, name, place.reference)
-            response = await route.handler(call)
+            name = _NAMELESS if place.name is None else events.parse_name(place.name)
+            response = await route.handler(
+                Call(self._context, request, caller, registry, name, place.reference)
+            )
         except RegistryError as error:
+            request.note.refusal = error
             response = errors.answer(error, request)
-            if isinstance(error, MethodNotAllowed):
+            if isinstance(error, MethodNotAllowed) and place is not None:
                 response.headers.append((b"allow", allowed_methods(place.shape).encode()))
         return _finish(response, request, operation)
 
+    def _note(self, request: Request) -> tuple[RegistryKey, Place | None, Route | None]:
+        """Whose registry is meant, and what the request line says, for the audit too."""
+        registry = self._context.hosts.registry_of(request.header(b"host"))
+        place, route = _locate(request)
+        events.noted(request.note, route, place, registry)
+        return registry, place, route
+
     def refuse(self, request: Request, error: RegistryError) -> Response:
         """The answer when the server does not take the request on, or gave it up."""
+        if request.note.registry is None:
+            self._note(request)
+        request.note.refusal = error
         return _finish(errors.answer(error, request), request, "")
 
     def on_error(self, request: Request) -> Response:
@@ -52,11 +63,12 @@ class DistributionApi:
         return _finish(errors.unforeseen(request.facts.request_id), request, "")
 
 
-def _find(place: Place, method: str) -> Route:
-    route = find_route(place.shape, method)
-    if route is None:
-        raise MethodNotAllowed(method=method)
-    return route
+def _locate(request: Request) -> tuple[Place | None, Route | None]:
+    try:
+        place = read_path(request.raw_path.decode("latin-1"))
+    except RouteUnknown:
+        return None, None
+    return place, find_route(place.shape, request.method)
 
 
 def _finish(response: Response, request: Request, operation: str) -> Response:

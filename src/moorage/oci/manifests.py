@@ -1,5 +1,6 @@
 """Manifests: pull, push and delete, by tag or digest (OCI distribution-spec, "Pulling manifests" and on)."""
 
+from collections.abc import Callable
 from typing import Final
 
 from moorage.domain.digest import Digest
@@ -9,6 +10,7 @@ from moorage.domain.media_types import without_parameters
 from moorage.domain.names import Tag
 from moorage.metadata.images import ImageRow
 from moorage.oci.call import Call
+from moorage.oci.elements import Elements, image_id, in_repository
 from moorage.services import image_batches, images
 from moorage.services.images import ImageContent
 from moorage.web.http import Response
@@ -74,10 +76,25 @@ async def put_manifest(call: Call) -> Response:
     )
     if digest is not None and digest != manifest.digest:
         raise ManifestDigestMismatch(given=str(digest), actual=str(manifest.digest))
-    await call.context.database.write(
-        images.put_image, call.caller, call.registry, call.name, manifest, tags, is_repeat_refused=False
+    text = content.decode(errors="replace")
+    call.note.add(imageManifest=text, imageManifestMediaType=manifest.media_type, imageTags=parameters or None)
+    await call.change(
+        lambda image: {"image": _pushed(call, image, tags, text)},
+        images.put_image,
+        call.caller,
+        call.registry,
+        call.name,
+        manifest,
+        tags,
+        is_repeat_refused=False,
     )
     return _created(call, manifest, parameters)
+
+
+def _pushed(call: Call, image: ImageRow, tags: list[Tag], text: str) -> Elements:
+    """For the audit. The ECR API pushes under one tag at a time; what a push has more is in its parameters."""
+    image_id = {"imageDigest": image.digest, **({"imageTag": tags[0]} if tags else {})}
+    return in_repository(call, imageId=image_id, imageManifest=text)
 
 
 def _tag_parameters(call: Call, digest: Digest | None) -> list[Tag]:
@@ -113,9 +130,12 @@ async def delete_manifest(call: Call) -> Response:
     Raises ``DigestInvalid``, ``RepositoryNotFound``, ``ImageNotFound``, ``ImageReferencedByIndex``.
     """
     named = read_reference(call.reference)
-    write = call.context.database.write
     if isinstance(named, Digest):
-        await write(image_batches.delete_image, call.caller, call.registry, call.name, named)
+        await call.change(_gone(call), image_batches.delete_image, call.caller, call.registry, call.name, named)
     else:
-        await write(image_batches.delete_tag, call.caller, call.registry, call.name, named)
+        await call.change(_gone(call), image_batches.delete_tag, call.caller, call.registry, call.name, named)
     return Response(202, [(b"content-length", b"0")])
+
+
+def _gone(call: Call) -> Callable[[None], Elements]:
+    return lambda _result: {"imageIds": [image_id(call.reference)], "failures": []}

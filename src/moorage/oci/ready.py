@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from moorage.domain.audit import Note
 from moorage.domain.caller import Caller, RegistryKey, RequestFacts
 from moorage.domain.digest import Digest
 from moorage.domain.errors import RegistryError
 from moorage.domain.names import RepositoryName
 from moorage.metadata.images import ImageRow
 from moorage.metadata.layers import LayerRow
+from moorage.oci import events
 from moorage.oci.face import API_VERSION
 from moorage.oci.manifests import manifest_headers, read_reference
 from moorage.oci.routes import BLOB, MANIFEST, Place, Route, find_route, read_path
@@ -134,4 +136,6 @@ class _Wanted(NamedTuple):
     def answer(self, headers: Headers, body: bytes | None, size: int, row: ImageRow | LayerRow) -> Answer:
         """An answer of 200 with these headers, and what the distribution API adds to them."""
         lines = b"".join(b"%b: %b\r\n" % header for header in [*headers, API_VERSION])
-        return Answer(200, lines, body, size, self.route.operation, self.route.method, self.path, row)
+        note = events.noted(Note(self.caller.request), self.route, self.place, self.registry)
+        note.caller = self.caller
+        return Answer(200, lines, body, size, self.route.operation, self.route.method, self.path, row, note)

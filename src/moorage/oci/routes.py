@@ -31,13 +31,15 @@ REFERRERS: Final = "/v2/<name>/referrers/<digest>"
 class Route:
     """One row: what answers a method on a shape of path.
 
-    ``action`` is what the caller must be allowed to do, empty where a good token is all it takes.
+    ``action`` is what the caller must be allowed to do, empty where a good token is all it takes. ``event`` is what
+    the audit calls it: AWS's name where there is one (docs/audit.md).
     """
 
     method: str
     shape: str
     handler: Handler
     action: str
+    event: str
 
     @property
     def operation(self) -> str:
@@ -46,27 +48,27 @@ class Route:
 
 
 ROUTES: Final = (
-    Route("GET", BASE, get_base, ""),
-    Route("HEAD", BASE, get_base, ""),
-    Route("GET", CATALOG, get_catalog, "ecr:DescribeRepositories"),
-    Route("HEAD", CATALOG, get_catalog, "ecr:DescribeRepositories"),
-    Route("GET", MANIFEST, get_manifest, "ecr:BatchGetImage"),
-    Route("HEAD", MANIFEST, head_manifest, "ecr:BatchGetImage"),
-    Route("PUT", MANIFEST, put_manifest, "ecr:PutImage"),
-    Route("DELETE", MANIFEST, delete_manifest, "ecr:BatchDeleteImage"),
-    Route("GET", BLOB, get_blob, "ecr:GetDownloadUrlForLayer"),
-    Route("HEAD", BLOB, head_blob, "ecr:BatchCheckLayerAvailability"),
-    Route("DELETE", BLOB, delete_blob, "ecr:BatchDeleteImage"),
-    Route("POST", UPLOADS, post_upload, "ecr:InitiateLayerUpload"),
-    Route("GET", UPLOAD, get_upload, "ecr:UploadLayerPart"),
-    Route("HEAD", UPLOAD, get_upload, "ecr:UploadLayerPart"),
-    Route("PATCH", UPLOAD, patch_upload, "ecr:UploadLayerPart"),
-    Route("PUT", UPLOAD, put_upload, "ecr:CompleteLayerUpload"),
-    Route("DELETE", UPLOAD, delete_upload, "ecr:UploadLayerPart"),
-    Route("GET", TAGS, get_tags, "ecr:ListImages"),
-    Route("HEAD", TAGS, get_tags, "ecr:ListImages"),
-    Route("GET", REFERRERS, get_referrers, "ecr:BatchGetImage"),
-    Route("HEAD", REFERRERS, get_referrers, "ecr:BatchGetImage"),
+    Route("GET", BASE, get_base, "", "CheckAuthorizationToken"),
+    Route("HEAD", BASE, get_base, "", "CheckAuthorizationToken"),
+    Route("GET", CATALOG, get_catalog, "ecr:DescribeRepositories", "DescribeRepositories"),
+    Route("HEAD", CATALOG, get_catalog, "ecr:DescribeRepositories", "DescribeRepositories"),
+    Route("GET", MANIFEST, get_manifest, "ecr:BatchGetImage", "BatchGetImage"),
+    Route("HEAD", MANIFEST, head_manifest, "ecr:BatchGetImage", "BatchGetImage"),
+    Route("PUT", MANIFEST, put_manifest, "ecr:PutImage", "PutImage"),
+    Route("DELETE", MANIFEST, delete_manifest, "ecr:BatchDeleteImage", "BatchDeleteImage"),
+    Route("GET", BLOB, get_blob, "ecr:GetDownloadUrlForLayer", "GetDownloadUrlForLayer"),
+    Route("HEAD", BLOB, head_blob, "ecr:BatchCheckLayerAvailability", "BatchCheckLayerAvailability"),
+    Route("DELETE", BLOB, delete_blob, "ecr:BatchDeleteImage", "BatchDeleteImage"),
+    Route("POST", UPLOADS, post_upload, "ecr:InitiateLayerUpload", "InitiateLayerUpload"),
+    Route("GET", UPLOAD, get_upload, "ecr:UploadLayerPart", "GetLayerUpload"),
+    Route("HEAD", UPLOAD, get_upload, "ecr:UploadLayerPart", "GetLayerUpload"),
+    Route("PATCH", UPLOAD, patch_upload, "ecr:UploadLayerPart", "UploadLayerPart"),
+    Route("PUT", UPLOAD, put_upload, "ecr:CompleteLayerUpload", "CompleteLayerUpload"),
+    Route("DELETE", UPLOAD, delete_upload, "ecr:UploadLayerPart", "AbortLayerUpload"),
+    Route("GET", TAGS, get_tags, "ecr:ListImages", "ListImages"),
+    Route("HEAD", TAGS, get_tags, "ecr:ListImages", "ListImages"),
+    Route("GET", REFERRERS, get_referrers, "ecr:BatchGetImage", "ListImageReferrers"),
+    Route("HEAD", REFERRERS, get_referrers, "ecr:BatchGetImage", "ListImageReferrers"),
 )
 
 _METHODS: Final[dict[str, dict[str, Route]]] = {}

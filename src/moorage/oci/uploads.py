@@ -1,6 +1,7 @@
 """Uploads of blobs: whole, streamed or in chunks, and mounts (OCI distribution-spec, "Pushing Blobs")."""
 
 import re
+from functools import partial
 from typing import Final, NamedTuple
 
 from moorage.domain.digest import ALGORITHMS, Digest
@@ -8,7 +9,9 @@ from moorage.domain.errors import ContentRangeInvalid, DigestInvalid, Repository
 from moorage.domain.names import RepositoryName
 from moorage.oci.blobs import blob_created
 from moorage.oci.call import Call
+from moorage.oci.elements import Elements, in_repository
 from moorage.services import layers, uploads
+from moorage.services.uploads import StoredLayer
 from moorage.web.http import Request, Response, find_parameter
 
 # OCI distribution-spec, "Pushing a blob in chunks": unlike HTTP's own, without a unit and inclusive.
@@ -32,13 +35,16 @@ async def post_upload(call: Call) -> Response:
     _check_algorithm(find_parameter(parameters, "digest-algorithm"))
     wanted = find_parameter(parameters, "mount")
     if wanted is not None:
-        digest = Digest.parse(wanted)
-        if await _mount(call, digest, find_parameter(parameters, "from")):
+        digest, source = Digest.parse(wanted), find_parameter(parameters, "from")
+        call.note.add(mount=str(digest), mountFrom=source)
+        if await _mount(call, digest, source):
             return blob_created(call, digest)
     given = find_parameter(parameters, "digest")
     if given is not None:
         return await _receive_whole(call, Digest.parse(given))
-    upload_id = await call.context.database.write(uploads.start_upload, call.caller, call.registry, call.name)
+    upload_id = await call.change(
+        lambda upload_id: {"uploadId": upload_id}, uploads.start_upload, call.caller, call.registry, call.name
+    )
     return _session(call, 202, upload_id, 0)
 
 
@@ -53,13 +59,20 @@ async def _mount(call: Call, digest: Digest, source: str | None) -> bool:
         holder = None if source is None else RepositoryName.parse(source)
     except RepositoryNameInvalid:
         return False
-    mounted = await call.context.database.write(
-        layers.mount_layer, call.caller, call.registry, call.name, digest, holder
+    mounted = await call.change(
+        lambda layer: None if layer is None else in_repository(call, layerDigest=str(digest)),
+        layers.mount_layer,
+        call.caller,
+        call.registry,
+        call.name,
+        digest,
+        holder,
     )
     return mounted is not None and await call.context.downloads.is_sound(mounted)
 
 
 async def _receive_whole(call: Call, digest: Digest) -> Response:
+    call.note.add(layerDigests=[str(digest)])
     await call.refuse_early("ecr:InitiateLayerUpload")
     await call.context.uploads.receive_whole(
         call.caller,
@@ -68,6 +81,7 @@ async def _receive_whole(call: Call, digest: Digest) -> Response:
         call.request,
         length=_body_length(call.request),
         digest=digest,
+        recording=call.recording(partial(_stored, call)),
     )
     return blob_created(call, digest)
 
@@ -75,6 +89,7 @@ async def _receive_whole(call: Call, digest: Digest) -> Response:
 async def patch_upload(call: Call) -> Response:
     """Add bytes. Raises ``ContentRangeInvalid`` and what ``Uploads.receive`` raises."""
     part = _read_part(call.request)
+    call.note.add(partFirstByte=part.first_byte)
     held = await call.context.uploads.receive(
         call.caller,
         call.registry,
@@ -83,6 +98,7 @@ async def patch_upload(call: Call) -> Response:
         call.request,
         first_byte=part.first_byte,
         length=part.length,
+        recording=call.recording(partial(_held, call)),
     )
     return _session(call, 202, call.reference, held)
 
@@ -94,6 +110,7 @@ async def put_upload(call: Call) -> Response:
     """
     digest = Digest.parse(find_parameter(call.request.query(), "digest") or "")
     part = _read_part(call.request)
+    call.note.add(layerDigests=[str(digest)])
     await call.context.uploads.receive_last(
         call.caller,
         call.registry,
@@ -103,6 +120,7 @@ async def put_upload(call: Call) -> Response:
         first_byte=part.first_byte,
         length=part.length,
         digest=digest,
+        recording=call.recording(partial(_stored, call)),
     )
     return blob_created(call, digest)
 
@@ -117,8 +135,24 @@ async def get_upload(call: Call) -> Response:
 
 async def delete_upload(call: Call) -> Response:
     """End the upload and throw its bytes away. Raises ``UploadNotFound``."""
-    await call.context.uploads.cancel(call.caller, call.registry, call.name, call.reference)
+    await call.context.uploads.cancel(
+        call.caller,
+        call.registry,
+        call.name,
+        call.reference,
+        recording=call.recording(lambda _locations: in_repository(call, uploadId=call.reference)),
+    )
     return Response(204)
+
+
+def _held(call: Call, length: int) -> Elements:
+    """For the audit: what an upload has after a part."""
+    return in_repository(call, uploadId=call.reference, lastByteReceived=length - 1)
+
+
+def _stored(call: Call, layer: StoredLayer) -> Elements:
+    """For the audit: the layer that an upload became; one that came whole has no upload."""
+    return in_repository(call, uploadId=call.reference or None, layerDigest=str(layer.digest))
 
 
 def _session(call: Call, status: int, upload_id: str, held: int) -> Response:

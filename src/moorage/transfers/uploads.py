@@ -31,6 +31,7 @@ from moorage.domain.names import RepositoryName
 from moorage.metadata.database import Database
 from moorage.metadata.transaction import Transaction
 from moorage.services import uploads
+from moorage.services.audit import UNRECORDED, Recording
 from moorage.services.repositories import open_for_push
 from moorage.services.uploads import PlacedBlob, StoredLayer, WriteTurn, WrittenSegment
 from moorage.transfers.bodies import Body, Sink, batches
@@ -72,6 +73,7 @@ class Uploads:
         *,
         first_byte: int | None,
         length: int | None,
+        recording: Recording[int] = UNRECORDED,
     ) -> int:
         """Add a request's body to an upload; returns the bytes that the upload now holds.
 
@@ -87,9 +89,9 @@ class Uploads:
         try:
             await self._write_body(writer, body, turn, length)
         except BodyIncomplete:
-            await self._keep(turn, writer)
+            await self._keep(turn, writer, UNRECORDED)
             raise
-        return await self._keep(turn, writer)
+        return await self._keep(turn, writer, recording)
 
     async def receive_last(
         self,
@@ -102,6 +104,7 @@ class Uploads:
         first_byte: int | None,
         length: int | None,
         digest: Digest,
+        recording: Recording[StoredLayer] = UNRECORDED,
     ) -> StoredLayer:
         """Add the rest of an upload, often nothing, and make it a layer.
 
@@ -116,7 +119,7 @@ class Uploads:
                 last = await self._receive_segment(body, turn, length, _algorithms(digest))
                 segments.append(last.segment)
                 known = last.digests if len(segments) == 1 else {}
-            return await self._finish(turn, segments, known, [digest])
+            return await self._finish(turn, segments, known, [digest], recording)
         except BlobDigestMismatch:
             self._discard(await self._database.write(uploads.abandon_upload, turn))
             raise
@@ -133,6 +136,7 @@ class Uploads:
         *,
         length: int | None,
         digest: Digest,
+        recording: Recording[StoredLayer] = UNRECORDED,
     ) -> StoredLayer:
         """Make a layer of one request's body. Raises ``BlobDigestMismatch`` and what ``receive`` raises."""
         await self._room.check()
@@ -142,7 +146,9 @@ class Uploads:
         try:
             _check_digests(received.digests, [digest])
             placed = await self._place(turn, received)
-            return await self._record(placed, uploads.store_layer, caller, registry, name, placed, [digest])
+            return await self._record(
+                placed, recording, uploads.store_layer, caller, registry, name, placed, [digest]
+            )
         finally:
             self._discard([received.segment.location])
 
@@ -153,9 +159,18 @@ class Uploads:
         else:
             await self._database.read(open_for_push, caller, registry, name, "ecr:CompleteLayerUpload")
 
-    async def cancel(self, caller: Caller, registry: RegistryKey, name: RepositoryName, upload_id: str) -> None:
+    async def cancel(
+        self,
+        caller: Caller,
+        registry: RegistryKey,
+        name: RepositoryName,
+        upload_id: str,
+        recording: Recording[list[str]] = UNRECORDED,
+    ) -> None:
         """End an upload and throw its bytes away. Raises ``UploadNotFound``."""
-        garbage = await self._database.write(uploads.cancel_upload, caller, registry, name, upload_id)
+        garbage = await recording.change(
+            self._database, uploads.cancel_upload, caller, registry, name, upload_id
+        )
         self._discard(garbage)
 
     # --- JSON API --------------------------------------------------------------------------------------------
@@ -169,6 +184,7 @@ class Uploads:
         first_byte: int,
         last_byte: int,
         blob: bytes,
+        recording: Recording[int] = UNRECORDED,
     ) -> int:
         """Add one part; returns the bytes that the upload now holds.
 
@@ -188,7 +204,7 @@ class Uploads:
         writer = await self._create_segment(SHA256)
         with _discarding(writer):
             await self._run(writer.write, blob)
-        return await self._keep(turn, writer)
+        return await self._keep(turn, writer, recording)
 
     async def complete_parts(
         self,
@@ -197,6 +213,7 @@ class Uploads:
         name: RepositoryName,
         upload_id: str,
         digests: Sequence[Digest],
+        recording: Recording[StoredLayer] = UNRECORDED,
     ) -> StoredLayer:
         """Make a layer of an upload's parts.
 
@@ -210,7 +227,7 @@ class Uploads:
             raise EmptyUpload(upload_id=upload_id, repository_name=name, registry_id=registry.registry_id)
         if turn.small_part_count - (parts[-1].length < uploads.SMALLEST_PART) > 0:
             raise LayerPartTooSmall
-        stored = await self._finish(turn, parts, known, digests)
+        stored = await self._finish(turn, parts, known, digests, recording)
         if stored.was_there:
             raise LayerAlreadyExists(
                 digest=str(stored.digest), repository_name=name, registry_id=registry.registry_id
@@ -242,7 +259,12 @@ class Uploads:
         return turn, [Segment(row.location, row.length) for row in rows], known
 
     async def _finish(
-        self, turn: WriteTurn, segments: list[Segment], known: dict[str, Digest], digests: Sequence[Digest]
+        self,
+        turn: WriteTurn,
+        segments: list[Segment],
+        known: dict[str, Digest],
+        digests: Sequence[Digest],
+        recording: Recording[StoredLayer],
     ) -> StoredLayer:
         """Verify, place and record. The segments go once the row is committed."""
         algorithms = tuple({"sha256", *(digest.algorithm for digest in digests)})
@@ -253,7 +275,7 @@ class Uploads:
         try:
             _check_digests(received.digests, digests)
             placed = await self._place(turn, received)
-            stored = await self._record(placed, uploads.complete_upload, turn, placed, digests)
+            stored = await self._record(placed, recording, uploads.complete_upload, turn, placed, digests)
         finally:
             if received.segment not in segments:
                 self._discard([received.segment.location])
@@ -275,13 +297,14 @@ class Uploads:
     async def _record(
         self,
         placed: PlacedBlob,
+        recording: Recording[StoredLayer],
         use_case: Callable[Concatenate[Transaction, Arguments], StoredLayer],
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> StoredLayer:
         """Commit the row of a placed blob. A copy that no row will name goes at once."""
         try:
-            stored = await self._database.write(use_case, *args, **kwargs)
+            stored = await recording.change(self._database, use_case, *args, **kwargs)
         except Unavailable:
             raise  # Perhaps committed all the same: what has no row is left to the sweep.
         except RegistryError:
@@ -315,7 +338,7 @@ class Uploads:
         except BlobStoreFailed as error:
             _log.warning("blob_not_deleted", location=location, error=str(error))
 
-    async def _keep(self, turn: WriteTurn, writer: SegmentWriter) -> int:
+    async def _keep(self, turn: WriteTurn, writer: SegmentWriter, recording: Recording[int]) -> int:
         """Sync what was written and count it; returns the bytes that the upload now holds."""
         if not writer.length:
             writer.discard()
@@ -324,9 +347,8 @@ class Uploads:
         with _discarding(writer):
             segment = await self._run(writer.close, is_kept=True)
         try:
-            return await self._database.write(
-                uploads.add_segment, turn, WrittenSegment(segment.location, segment.length, digest.hex)
-            )
+            written = WrittenSegment(segment.location, segment.length, digest.hex)
+            return await recording.change(self._database, uploads.add_segment, turn, written)
         except Unavailable:
             raise  # Perhaps committed all the same, as after a cancellation: what has no row is left to the sweep.
         except RegistryError:

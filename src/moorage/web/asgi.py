@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from moorage.domain.audit import Note
 from moorage.domain.caller import Face, RequestFacts
 from moorage.domain.errors import RegistryError, TooManyRequests, Unavailable
 from moorage.web import log
@@ -95,6 +96,10 @@ class Asked(Protocol):
     @property
     def bytes_read(self) -> int:
         """Of its body."""
+
+    @property
+    def note(self) -> Note:
+        """What the audit records of it."""
 
 
 @dataclass(slots=True)

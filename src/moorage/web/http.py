@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from moorage.domain.audit import Note
 from moorage.domain.caller import RequestFacts
 from moorage.domain.errors import BodyIncomplete, BodyTooLarge, MalformedQuery
 from moorage.transfers.bodies import Sink
@@ -43,6 +44,7 @@ class Request:
         "is_body_read",
         "load",
         "method",
+        "note",
         "path",
         "query_string",
         "raw_path",
@@ -59,6 +61,8 @@ class Request:
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.scheme: str = scope["scheme"]
         self.facts = facts
+        #: For the audit: whoever answers fills in what it knows.
+        self.note = Note(facts)
         #: Bytes of the body that were taken so far, and whether that was all of it.
         self.bytes_read = 0
         self.is_body_read = False

@@ -7,7 +7,6 @@ request, goes straight to the ``LineWriter`` below.
 import asyncio
 import atexit
 import contextlib
-import json
 import logging
 import os
 import re
@@ -21,6 +20,8 @@ from typing import Any, Final
 
 import msgspec
 import structlog
+
+from moorage.domain.json_lines import escaped
 
 #: The request that the running task serves; lines written meanwhile carry it.
 current_request_id: ContextVar[str] = ContextVar("current_request_id", default="")
@@ -66,7 +67,7 @@ class LineWriter:
 
     def write(self, line: bytes) -> None:
         """Take one line of JSON, its newline included."""
-        self._lines.append(line if line.isascii() and b"\x7f" not in line else _escape(line))
+        self._lines.append(escaped(line))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -96,18 +97,6 @@ class LineWriter:
         with contextlib.suppress(OSError):
             while batch:
                 batch = batch[os.write(self._descriptor, batch) :]
-
-
-def _escape(line: bytes) -> bytes:
-    """Write as escapes what JSON lets stand but terminals and readers of lines obey.
-
-    Such are controls beyond the first 32, separators of lines, marks of direction.
-    """
-    letters = (
-        letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
-        for letter in line.decode()
-    )
-    return "".join(letters).encode()
 
 
 #: The one writer of this process.

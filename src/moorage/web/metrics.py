@@ -87,10 +87,15 @@ class Metrics:
             ("api", "reason"),
             registry=self.registry,
         )
+        self._audit_dropped = Counter(
+            "ecr_audit_dropped",
+            "Audit records of reads and refusals that were lost: the audit log did not take them in time.",
+            registry=self.registry,
+        )
         self._series: dict[tuple[str, str, int], _Series] = {}
         self._by_api: dict[str, _Api] = {}
         self._results: dict[tuple[str, str], int] = {}
-        self._unread = 0
+        self._unread = self._lost_records = 0
         self._is_scheduled = False
 
     def started(self, api: str) -> None:
@@ -111,6 +116,12 @@ class Metrics:
             self._throttled.labels(exchange.api, exchange.turned_away).inc()
         series.seconds += exchange.seconds
         series.buckets[bisect_left(_BUCKETS, exchange.seconds)] += 1
+        if not self._is_scheduled:
+            self._schedule()
+
+    def audit_dropped(self) -> None:
+        """Count an audit record that was lost."""
+        self._lost_records += 1
         if not self._is_scheduled:
             self._schedule()
 
@@ -151,6 +162,9 @@ class Metrics:
         if self._unread:
             self._throttled.labels("", "waiting").inc(self._unread)
             self._unread = 0
+        if self._lost_records:
+            self._audit_dropped.inc(self._lost_records)
+            self._lost_records = 0
         for labels, count in self._results.items():
             self._auth.labels(*labels).inc(count)
         self._results.clear()

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from moorage.domain.audit import Note
 from moorage.domain.caller import RequestFacts
 from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Exchange, Route, read_facts, request_ids
@@ -31,7 +32,7 @@ class Answer:
     """A ready answer: ``head`` are its header lines, without those that every answer has or differs in.
 
     ``size`` are the bytes of its body that are sent, whether ``body`` has them or ``Source.body`` brings them.
-    ``what`` is the source's own.
+    ``what`` is the source's own, ``note`` what the audit records of each.
     """
 
     status: int
@@ -42,6 +43,7 @@ class Answer:
     method: str
     path: str
     what: Any
+    note: Note
 
 
 class Asker(Protocol):
@@ -107,6 +109,7 @@ class _Repeated:
     facts: RequestFacts
     method: str
     path: str
+    note: Note
     bytes_read: int = 0
 
 
@@ -184,7 +187,7 @@ class Shortcut:
 
     def _complete(self, answer: Answer, facts: RequestFacts) -> _Kept:
         exchange = Exchange(
-            _Repeated(facts, answer.method, answer.path),
+            _Repeated(facts, answer.method, answer.path, answer.note),
             self._route.api,
             answer.status,
             answer.operation,

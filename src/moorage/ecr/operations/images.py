@@ -11,7 +11,7 @@ from moorage.ecr import answers
 from moorage.ecr.dispatch import Call, operation
 from moorage.ecr.pagination import open_page, refuse_paging
 from moorage.services import image_batches, image_lists, images
-from moorage.services.image_ids import ImageId
+from moorage.services.image_ids import ImageFailure, ImageId
 
 #: ECR: the one list with a page size of its own.
 REFERRERS_PAGE: Final = 20
@@ -26,10 +26,16 @@ async def put_image(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     # Schema 1 manifests hold a tag of their own.
     tag = request.get("imageTag", manifest.tag_in_manifest)
     wanted = [] if tag is None else [Tag.parse(tag)]
-    row = await call.context.database.write(
-        images.put_image, call.caller, registry, name, manifest, wanted, is_repeat_refused=True
+    return await call.change(
+        lambda row: {"image": answers.image(registry.registry_id, name, row, tag, manifest.content)},
+        images.put_image,
+        call.caller,
+        registry,
+        name,
+        manifest,
+        wanted,
+        is_repeat_refused=True,
     )
-    return {"image": answers.image(registry.registry_id, name, row, tag, manifest.content)}
 
 
 def _read_manifest(request: dict[str, Any]) -> Manifest:
@@ -68,13 +74,18 @@ def _read_image_ids(request: dict[str, Any]) -> list[ImageId]:
 @operation("BatchDeleteImage")
 async def batch_delete_image(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Remove tags and images; the answer lists each (digest, tag) pair that is gone."""
-    removed, failures = await call.context.database.write(
+    return await call.change(
+        _deleted,
         image_batches.batch_delete_images,
         call.caller,
         call.registry(request.get("registryId")),
         RepositoryName.parse(request["repositoryName"]),
         _read_image_ids(request),
     )
+
+
+def _deleted(result: tuple[list[ImageId], list[ImageFailure]]) -> dict[str, Any]:
+    removed, failures = result
     return {
         "imageIds": [answers.image_id(one.digest, one.tag) for one in removed],
         "failures": [answers.image_failure(failure) for failure in failures],

@@ -9,7 +9,9 @@ from moorage.ecr import answers
 from moorage.ecr.dispatch import Call, operation
 from moorage.ecr.downloads import download_url
 from moorage.services import layers, uploads
+from moorage.services.audit import Recording
 from moorage.services.layers import LayerAvailability
+from moorage.services.uploads import StoredLayer
 
 #: ECR: the size that clients cut their parts to.
 PART_SIZE: Final = 10 * 1024 * 1024
@@ -43,13 +45,13 @@ async def _checked(call: Call, availability: LayerAvailability) -> LayerAvailabi
 @operation("InitiateLayerUpload")
 async def initiate_layer_upload(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Begin an upload."""
-    upload_id = await call.context.database.write(
+    return await call.change(
+        lambda upload_id: {"uploadId": upload_id, "partSize": PART_SIZE},
         uploads.start_upload,
         call.caller,
         call.registry(request.get("registryId")),
         RepositoryName.parse(request["repositoryName"]),
     )
-    return {"uploadId": upload_id, "partSize": PART_SIZE}
 
 
 @operation("UploadLayerPart")
@@ -57,6 +59,15 @@ async def upload_layer_part(call: Call, request: dict[str, Any]) -> dict[str, An
     """Add a part to an upload; it is on disk when this answers."""
     registry = call.registry(request.get("registryId"))
     name = RepositoryName.parse(request["repositoryName"])
+
+    def answer(received: int) -> dict[str, Any]:
+        return {
+            "registryId": registry.registry_id,
+            "repositoryName": name,
+            "uploadId": request["uploadId"],
+            "lastByteReceived": received - 1,
+        }
+
     received = await call.context.uploads.add_part(
         call.caller,
         registry,
@@ -65,13 +76,9 @@ async def upload_layer_part(call: Call, request: dict[str, Any]) -> dict[str, An
         request["partFirstByte"],
         request["partLastByte"],
         request["layerPartBlob"],
+        recording=Recording(call.note, answer),
     )
-    return {
-        "registryId": registry.registry_id,
-        "repositoryName": name,
-        "uploadId": request["uploadId"],
-        "lastByteReceived": received - 1,
-    }
+    return answer(received)
 
 
 @operation("CompleteLayerUpload")
@@ -79,15 +86,25 @@ async def complete_layer_upload(call: Call, request: dict[str, Any]) -> dict[str
     """Make a layer of an upload. ECR: whatever digests are given, the answer names the layer by its sha256."""
     registry = call.registry(request.get("registryId"))
     name = RepositoryName.parse(request["repositoryName"])
+
+    def answer(stored: StoredLayer) -> dict[str, Any]:
+        return {
+            "registryId": registry.registry_id,
+            "repositoryName": name,
+            "uploadId": request["uploadId"],
+            "layerDigest": str(stored.digest),
+        }
+
     stored = await call.context.uploads.complete_parts(
-        call.caller, registry, name, request["uploadId"], _read_digests(request["layerDigests"])
+        call.caller,
+        registry,
+        name,
+        request["uploadId"],
+        _read_digests(request["layerDigests"]),
+        # A layer that was there is a refusal, and recorded as such.
+        recording=Recording(call.note, lambda stored: None if stored.was_there else answer(stored)),
     )
-    return {
-        "registryId": registry.registry_id,
-        "repositoryName": name,
-        "uploadId": request["uploadId"],
-        "layerDigest": str(stored.digest),
-    }
+    return answer(stored)
 
 
 def _read_digests(given: list[str]) -> list[Digest]:

@@ -28,7 +28,11 @@ async def get_account_setting(call: Call, request: dict[str, Any]) -> dict[str, 
 async def put_account_setting(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Change a setting."""
     name, value = request["name"], request["value"]
-    await call.context.database.write(
-        registry_settings.put_account_setting, call.caller, call.registry(), name, value
+    return await call.change(
+        lambda _result: {"name": name, "value": value},
+        registry_settings.put_account_setting,
+        call.caller,
+        call.registry(),
+        name,
+        value,
     )
-    return {"name": name, "value": value}

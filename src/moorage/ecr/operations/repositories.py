@@ -15,7 +15,8 @@ from moorage.services import repositories
 async def create_repository(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Make a repository. Scanning on push and keys of one's own are refused by name until they are built."""
     _refuse_unbuilt(request)
-    row = await call.context.database.write(
+    return await call.change(
+        lambda row: {"repository": answers.repository(call.context.hosts, row)},
         repositories.create_repository,
         call.caller,
         call.registry(request.get("registryId")),
@@ -24,7 +25,6 @@ async def create_repository(call: Call, request: dict[str, Any]) -> dict[str, An
         filters=_read_filters(request),
         resource_tags=[(tag["Key"], tag["Value"]) for tag in request.get("tags", ())],
     )
-    return {"repository": answers.repository(call.context.hosts, row)}
 
 
 def _refuse_unbuilt(request: dict[str, Any]) -> None:
@@ -72,14 +72,14 @@ async def describe_repositories(call: Call, request: dict[str, Any]) -> dict[str
 @operation("DeleteRepository")
 async def delete_repository(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Delete a repository, one that holds images only with ``force``; the answer says what it was."""
-    row = await call.context.database.write(
+    return await call.change(
+        lambda row: {"repository": answers.repository(call.context.hosts, row)},
         repositories.delete_repository,
         call.caller,
         call.registry(request.get("registryId")),
         RepositoryName.parse(request["repositoryName"]),
         is_forced=request.get("force", False),
     )
-    return {"repository": answers.repository(call.context.hosts, row)}
 
 
 @operation("PutImageTagMutability")
@@ -88,14 +88,13 @@ async def put_image_tag_mutability(call: Call, request: dict[str, Any]) -> dict[
     registry = call.registry(request.get("registryId"))
     name = RepositoryName.parse(request["repositoryName"])
     setting, filters = TagMutability(request["imageTagMutability"]), _read_filters(request)
-    await call.context.database.write(
-        repositories.put_tag_mutability, call.caller, registry, name, setting, filters
-    )
-    answer = {
+    answer: dict[str, Any] = {
         "registryId": registry.registry_id,
         "repositoryName": name,
         "imageTagMutability": setting.value,
     }
     if filters:
-        return answer | {"imageTagMutabilityExclusionFilters": answers.exclusion_filters(filters)}
-    return answer
+        answer |= {"imageTagMutabilityExclusionFilters": answers.exclusion_filters(filters)}
+    return await call.change(
+        lambda _result: answer, repositories.put_tag_mutability, call.caller, registry, name, setting, filters
+    )

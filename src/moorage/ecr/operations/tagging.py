@@ -20,15 +20,18 @@ def _read_arn(call: Call, request: dict[str, Any]) -> RepositoryArn:
 async def tag_resource(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Add or replace resource tags."""
     pairs = [(tag["Key"], tag["Value"]) for tag in request["tags"]]
-    await call.context.database.write(tagging.tag_resource, call.caller, _read_arn(call, request), pairs)
-    return {}
+    return await call.change(_nothing, tagging.tag_resource, call.caller, _read_arn(call, request), pairs)
 
 
 @operation("UntagResource")
 async def untag_resource(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Remove resource tags."""
     keys = request["tagKeys"]
-    await call.context.database.write(tagging.untag_resource, call.caller, _read_arn(call, request), keys)
+    return await call.change(_nothing, tagging.untag_resource, call.caller, _read_arn(call, request), keys)
+
+
+def _nothing(_result: None) -> dict[str, Any]:
+    """AWS: these answer with an empty object."""
     return {}
 
 
