@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from moorage.domain.audit import Note
 from moorage.domain.caller import RequestFacts
 from moorage.web import shortcut as module
 from moorage.web.admission import Load, Turn
@@ -54,12 +55,12 @@ class Pulls:
         """Whom the test says."""
         return self.someone
 
-    def find(self, _asker: Any, _facts: RequestFacts, line: bytes) -> Answer | None:
+    def find(self, _asker: Any, facts: RequestFacts, line: bytes) -> Answer | None:
         """An answer to everything but what is missing."""
         self.found += 1
         if b"missing" in line:
             return None
-        return Answer(200, b"etag: e\r\n", self._body, 2, "get", "GET", "/v2/a", self.found)
+        return Answer(200, b"etag: e\r\n", self._body, 2, "get", "GET", "/v2/a", self.found, Note(facts))
 
     def body(self, _answer: Answer) -> bytes | None:
         """What the test says."""
