@@ -6,8 +6,9 @@ only the row is kept: its file is opened each time, so that one that is gone or 
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from moorage.domain.audit import Note
@@ -88,9 +89,17 @@ class ReadyPulls:
         except RegistryError:
             return None
 
+    def holds(self, answer: Answer) -> bool:
+        """See ``Source``. The use case is asked again, authorization and all."""
+        pulled: _Pulled = answer.what
+        try:
+            return pulled.look_again() == pulled.row
+        except RegistryError:
+            return False
+
     def body(self, answer: Answer) -> bytes | None:
         """See ``Source``."""
-        layer: LayerRow = answer.what
+        layer: LayerRow = answer.what.row
         if answer.method == "HEAD":
             return b"" if self._context.downloads.is_at_hand(layer) else None
         return self._context.downloads.read_at_hand(layer)
@@ -99,29 +108,45 @@ class ReadyPulls:
         """See ``Source``. A HEAD does not count as a pull, nor does a blob alone."""
         self._reused()
         if answer.operation == "get_manifest":
-            self._note_pull(answer.what, at)
+            self._note_pull(answer.what.row, at)
 
     def _find_manifest(self, wanted: "_Wanted", name: RepositoryName) -> Answer | None:
         reference = read_reference(wanted.place.reference)
-        found = self._context.database.read_now(
-            images.get_image, wanted.caller, wanted.registry, name, reference
+        look = partial(
+            self._context.database.read_now, images.get_image, wanted.caller, wanted.registry, name, reference
         )
+        found = look()
         body = b"" if wanted.route.method == "HEAD" else found.content
         if len(body) > SMALL:
             return None
-        return wanted.answer(manifest_headers(found.image), body, len(body), found.image)
+        pulled = _Pulled(found.image, lambda: look().image)
+        return wanted.answer(manifest_headers(found.image), body, len(body), pulled)
 
     def _find_blob(self, wanted: "_Wanted", name: RepositoryName) -> Answer | None:
         digest = Digest.parse(wanted.place.reference)
-        layer = self._context.database.read_now(
-            layers.get_layer, wanted.caller, wanted.registry, name, digest, wanted.route.action
+        look = partial(
+            self._context.database.read_now,
+            layers.get_layer,
+            wanted.caller,
+            wanted.registry,
+            name,
+            digest,
+            wanted.route.action,
         )
+        layer = look()
         if layer.size > SMALL:
             return None
         size = 0 if wanted.route.method == "HEAD" else layer.size
-        return wanted.answer(blob_headers(str(digest), layer.size), None, size, layer)
+        return wanted.answer(blob_headers(str(digest), layer.size), None, size, _Pulled(layer, look))
 
     _FOUND_BY: Final = {MANIFEST: _find_manifest, BLOB: _find_blob}
+
+
+class _Pulled(NamedTuple):
+    """The row that an answer was made of, and how it is read anew; ``look_again`` raises ``RegistryError``."""
+
+    row: ImageRow | LayerRow
+    look_again: Callable[[], ImageRow | LayerRow]
 
 
 class _Wanted(NamedTuple):
@@ -133,9 +158,9 @@ class _Wanted(NamedTuple):
     route: Route
     path: str
 
-    def answer(self, headers: Headers, body: bytes | None, size: int, row: ImageRow | LayerRow) -> Answer:
+    def answer(self, headers: Headers, body: bytes | None, size: int, pulled: _Pulled) -> Answer:
         """An answer of 200 with these headers, and what the distribution API adds to them."""
         lines = b"".join(b"%b: %b\r\n" % header for header in [*headers, API_VERSION])
         note = events.noted(Note(self.caller.request), self.route, self.place, self.registry)
         note.caller = self.caller
-        return Answer(200, lines, body, size, self.route.operation, self.route.method, self.path, row, note)
+        return Answer(200, lines, body, size, self.route.operation, self.route.method, self.path, pulled, note)

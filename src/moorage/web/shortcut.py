@@ -3,13 +3,15 @@
 An ordinary request is parsed, proven, judged and read from the database, and each of these costs more than sending
 the answer. Clients repeat themselves: on one connection the header is the same every time but for its first line, and
 most pulls are of what was pulled before. So a connection remembers the header that it last read in full, together
-with whom it proved (``Asker``); and what such an asker was answered is kept until anything at all is committed
-(``Database.mark``). Whatever is not just so goes the ordinary way, which alone refuses, waits and changes things.
+with whom it proved (``Asker``); and what such an asker was answered is kept. It is sent again as long as nothing was
+committed (``Database.mark``); after a commit the source looks first whether it still holds. Whatever is not just so
+goes the ordinary way, which alone refuses, waits and changes things.
 
 Nothing here knows a route: a face that has ready answers gives a ``Source``.
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
@@ -22,8 +24,9 @@ from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Exchange, Route, read_facts, request_ids
 from moorage.web.http import CROWD, Request, Scope
 
-#: Most answers that a process keeps, and most bytes of their bodies; beyond that it begins anew.
-MAX_ANSWERS: Final = 16_384
+#: Most answers that a process keeps, and most bytes of their bodies; beyond that those go that nobody has asked for
+#: longest. One takes about 2.6 KiB beside its body: together 117 MiB at most.
+MAX_ANSWERS: Final = 32_768
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -66,6 +69,9 @@ class Source(Protocol):
     def find(self, asker: Any, facts: RequestFacts, line: bytes) -> Answer | None:
         """The answer to one of its own askers' request line from now on, None for the ordinary way. Does not raise."""
 
+    def holds(self, answer: Answer) -> bool:
+        """Whether ``find`` would give the same answer now. Does not raise."""
+
     def body(self, answer: Answer) -> bytes | None:
         """The body of an answer that was kept without it; None for the ordinary way. Does not raise."""
 
@@ -93,8 +99,9 @@ class Witness(Protocol):
 
 
 class _Kept(NamedTuple):
-    """An answer with all that is needed to send it."""
+    """An answer with all that is needed to send it, and how many commits had been seen when it was found."""
 
+    commits: int
     answer: Answer
     status_line: bytes
     head: bytes
@@ -125,7 +132,9 @@ class Shortcut:
         self._turn = turn
         self._witnesses = tuple(witnesses)
         self._mark: bytes | None = None
-        self._kept: dict[tuple[Asker, bytes], _Kept] = {}
+        self._commits = 0
+        # In the order in which they were asked for last.
+        self._kept: OrderedDict[tuple[Asker, bytes], _Kept] = OrderedDict()
         self._bytes = 0
         self._ids = request_ids()
 
@@ -156,12 +165,13 @@ class Shortcut:
         if self._load.running >= self._load.most or self._turn.is_over():
             return None
         if mark != self._mark:
-            self._forget(mark)
+            self._mark = mark
+            self._commits += 1
         line = data[: -len(block)]
-        kept = self._kept.get((asker, line)) or self._find(known, line)
+        kept = self._look_up(asker, line) or self._find(known, line)
         if kept is None:
             return None
-        answer, status_line, head, body, recorders = kept
+        _, answer, status_line, head, body, recorders = kept
         if body is None:
             body = self._source.body(answer)
             if body is None:
@@ -173,17 +183,33 @@ class Shortcut:
             record(request_id, now, spent)
         return b"%b%b%b%b\r\n\r\n%b" % (status_line, default_head, head, request_id, body)
 
+    def _look_up(self, asker: Asker, line: bytes) -> _Kept | None:
+        """What is kept for this line, if it holds."""
+        key = (asker, line)
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        if kept.commits != self._commits:
+            if not self._source.holds(kept.answer):
+                self._drop(key)
+                return None
+            kept = self._kept[key] = kept._replace(commits=self._commits)
+        self._kept.move_to_end(key)
+        return kept
+
     def _find(self, known: Known, line: bytes) -> _Kept | None:
         # More than one line is another header, or another request before this one.
         answer = None if b"\n" in line else self._source.find(known.asker, known.facts, line)
         if answer is None:
             return None
-        size = len(answer.body or b"")
-        if len(self._kept) >= MAX_ANSWERS or self._bytes + size > MAX_BODY_BYTES:
-            self._forget(self._mark)
-        self._bytes += size
         kept = self._kept[known.asker, line] = self._complete(answer, known.facts)
+        self._bytes += len(answer.body or b"")
+        while len(self._kept) > MAX_ANSWERS or self._bytes > MAX_BODY_BYTES:
+            self._drop(next(iter(self._kept)))
         return kept
+
+    def _drop(self, key: tuple[Asker, bytes]) -> None:
+        self._bytes -= len(self._kept.pop(key).answer.body or b"")
 
     def _complete(self, answer: Answer, facts: RequestFacts) -> _Kept:
         exchange = Exchange(
@@ -195,14 +221,8 @@ class Shortcut:
             is_complete=True,
         )
         recorders = tuple(witness.prepare(exchange) for witness in self._witnesses)
-        return _Kept(
-            answer, STATUS_LINE[answer.status], answer.head + b"x-request-id: ", answer.body, recorders
-        )
-
-    def _forget(self, mark: bytes | None) -> None:
-        self._kept.clear()
-        self._bytes = 0
-        self._mark = mark
+        head = answer.head + b"x-request-id: "
+        return _Kept(self._commits, answer, STATUS_LINE[answer.status], head, answer.body, recorders)
 
 
 async def _receive_nothing() -> Any:
