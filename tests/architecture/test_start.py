@@ -28,7 +28,16 @@ os._exit(0)
 """
 
 #: Loaded by what is late, or by a library for a purpose that is none of ours.
-_HEAVY = {"alembic", "mako", "psycopg", "psycopg_binary", "pygments", "rich", "cryptography.x509"}
+_HEAVY = {
+    "alembic",
+    "cryptography.x509",
+    "mako",
+    "psycopg",
+    "psycopg_binary",
+    "pygments",
+    "rich",
+    "sqlalchemy.dialects.postgresql",
+}
 
 
 def start(data_dir: Path) -> tuple[bool, set[str]]:

@@ -8,7 +8,7 @@ only the row is kept: its file is opened each time, so that one that is gone or 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from moorage.domain.audit import Note
@@ -23,6 +23,7 @@ from moorage.oci.face import API_VERSION
 from moorage.oci.manifests import manifest_headers, read_reference
 from moorage.oci.routes import BLOB, MANIFEST, Place, Route, find_route, read_path
 from moorage.services import images, layers
+from moorage.services.images import ImageContent
 from moorage.transfers.downloads import SMALL
 from moorage.web.blob_response import blob_headers
 from moorage.web.context import Context
@@ -112,9 +113,11 @@ class ReadyPulls:
 
     def _find_manifest(self, wanted: "_Wanted", name: RepositoryName) -> Answer | None:
         reference = read_reference(wanted.place.reference)
-        look = partial(
-            self._context.database.read_now, images.get_image, wanted.caller, wanted.registry, name, reference
-        )
+
+        def look() -> ImageContent:
+            read = self._context.database.read_now
+            return read(images.get_image, wanted.caller, wanted.registry, name, reference)
+
         found = look()
         body = b"" if wanted.route.method == "HEAD" else found.content
         if len(body) > SMALL:
@@ -124,15 +127,11 @@ class ReadyPulls:
 
     def _find_blob(self, wanted: "_Wanted", name: RepositoryName) -> Answer | None:
         digest = Digest.parse(wanted.place.reference)
-        look = partial(
-            self._context.database.read_now,
-            layers.get_layer,
-            wanted.caller,
-            wanted.registry,
-            name,
-            digest,
-            wanted.route.action,
-        )
+
+        def look() -> LayerRow:
+            read = self._context.database.read_now
+            return read(layers.get_layer, wanted.caller, wanted.registry, name, digest, wanted.route.action)
+
         layer = look()
         if layer.size > SMALL:
             return None
