@@ -26,12 +26,16 @@ from moorage.domain.errors import (
 from moorage.domain.names import RegistryId
 from moorage.metadata.database import Database
 from moorage.services import accounts
+from moorage.services.accounts import KeyHolder
 from moorage.web.http import Request
 
 SERVICES: Final = ("ecr", "sts")
 
 #: A body longer than this is hashed beside the event loop.
 _LONG_BODY: Final = 256 * 1024
+
+#: Most keys whose holders are kept.
+_MOST_HOLDERS: Final = 4_096
 
 #: Later than any time, in microseconds.
 _NEVER: Final = 1 << 62
@@ -95,6 +99,7 @@ class Authenticator:
         self._keyring = keyring
         self._on_checked = on_checked
         self._counted = _Counted(on_checked)
+        self._holders: dict[str, tuple[bytes, KeyHolder]] = {}
         # A sealed secret never changes, so opening it once is enough.
         self._open = lru_cache(maxsize=4_096)(
             lambda sealed, key_id: master_key.unseal(sealed, key_id.encode()).decode()
@@ -132,7 +137,7 @@ class Authenticator:
         signed = self._parse(request)
         digest = await _sha256(body)
         try:
-            holder = await self._database.read(accounts.find_key_holder, signed.access_key_id)
+            holder = await self._find_holder(signed.access_key_id)
         except CredentialsUnknown:
             sigv4.verify_against_nothing(signed, digest)
         secret = self._open(holder.sealed_secret, signed.access_key_id)
@@ -143,6 +148,20 @@ class Authenticator:
             holder.account_id, holder.principal_arn, signed.access_key_id, signed.region, request.facts
         )
         return SignedCaller(caller, holder.unique_id, signed.service, signed.form)
+
+    async def _find_holder(self, access_key_id: str) -> KeyHolder:
+        """Whose key it is, read anew after any commit (``Database.mark``). Raises what ``find_key_holder`` raises."""
+        # Looked at before the row is read: a commit in between makes the next one read again.
+        mark = self._database.mark()
+        read_at, holder = self._holders.get(access_key_id, (None, None))
+        if holder is not None and mark is not None and read_at == mark:
+            return holder
+        holder = await self._database.read(accounts.find_key_holder, access_key_id)
+        if mark is not None:
+            if len(self._holders) >= _MOST_HOLDERS:
+                self._holders.clear()
+            self._holders[access_key_id] = (mark, holder)
+        return holder
 
     def _parse(self, request: Request) -> sigv4.SignedRequest:
         self._refuse_other_services(request)
