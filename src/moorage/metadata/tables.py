@@ -90,12 +90,7 @@ principal = _table(
     #: is good as long as this is the same.
     Column("policy_epoch", BigInteger, nullable=False, server_default="0"),
     Index("principal_name_unique", "account_id", "kind", "name", unique=True),
-    Index(
-        "principal_boundary",
-        "boundary",
-        sqlite_where=text("boundary IS NOT NULL"),
-        postgresql_where=text("boundary IS NOT NULL"),
-    ),
+    _live("principal_boundary", "boundary", where="boundary IS NOT NULL"),
 )
 
 #: A policy that belongs to one principal.
