@@ -62,7 +62,7 @@ def test_a_thread_that_does_not_come_back_is_not_waited_for(
     for thread in threads:
         thread.join(NEVER)
     assert not any(thread.is_alive() for thread in threads)
-    database.close()  # of the connection that was given back too late
+    assert not database._idle, "the connection that was given back too late is open"
 
 
 def test_whoever_comes_after_the_end_is_refused(url: str) -> None:

@@ -69,6 +69,7 @@ class PostgresqlDatabase:
         self._clock = clock
         self._manifests = ManifestCache()
         self._idle: deque[Session] = deque()
+        self._is_closed = False
         self._connect_after = 0.0
         self._crowded_until = 0.0
         self._readers = Threads("metadata-reader", THREADS, self._serve_read)
@@ -115,6 +116,7 @@ class PostgresqlDatabase:
         """See ``Database.close``. Whoever comes later gets ``Unavailable``; a thread that is stuck is left behind."""
         self._writer.close()
         self._readers.close()
+        self._is_closed = True
         self._drop_idle()
 
     # --- Reads -----------------------------------------------------------------------------------------------
@@ -250,6 +252,9 @@ class PostgresqlDatabase:
     def _give_back(self, session: Session) -> None:
         if session.settle():
             self._idle.append(session)
+        # A thread that was left behind may come back after the others' connections went.
+        if self._is_closed:
+            self._drop_idle()
 
     def _drop_idle(self) -> None:
         while self._idle:
