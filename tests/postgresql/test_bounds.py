@@ -27,10 +27,10 @@ NEVER = 30
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """All waits end soon."""
     for module in (postgresql, postgresql_calls):
-        monkeypatch.setattr(module, "CALL_SECONDS", 0.3)
-        monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
-    monkeypatch.setattr(migrate_postgresql, "LOCK_SECONDS", 0.2)
-    monkeypatch.setattr(migrate_postgresql, "_ANSWER_SECONDS", 0.5)
+        monkeypatch.setattr(module, "CALL_SECONDS", 1.0)
+        monkeypatch.setattr(module, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(migrate_postgresql, "LOCK_SECONDS", 0.5)
+    monkeypatch.setattr(migrate_postgresql, "_ANSWER_SECONDS", 2.0)
 
 
 @pytest.fixture
