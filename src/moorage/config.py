@@ -29,7 +29,7 @@ RegistryName = Annotated[str, Field(pattern=f"^[0-9]{{12}}/{_REGION}$")]
 
 
 class Quotas(BaseModel):
-    """ECR's quotas. 0 lifts one."""
+    """ECR's quotas and IAM's. 0 lifts one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +39,14 @@ class Quotas(BaseModel):
     layer_parts: Count = Field(4_200, description="Parts per layer upload of the JSON API.")
     layer_bytes: Count = Field(52_000 * MEBIBYTE, description="Bytes per layer.")
     open_uploads: Count = Field(10_000, description="Unfinished layer uploads per account.")
+    users_per_account: Count = Field(5_000, description="Users per account.")
+    roles_per_account: Count = Field(1_000, description="Roles per account.")
+    policies_per_account: Count = Field(1_500, description="Managed policies per account.")
+    providers_per_account: Count = Field(100, description="OIDC identity providers per account.")
+    attached_policies_per_principal: Count = Field(
+        10, description="Managed policies attached to a user or role."
+    )
+    access_keys_per_user: Count = Field(2, description="Access keys per user, active or not.")
 
 
 class Settings(BaseSettings):
@@ -151,7 +159,7 @@ class Settings(BaseSettings):
     audit_retention_hours: Count = Field(
         24, description="Hours that the record of a change stays in the database once it is in the audit log."
     )
-    quotas: Quotas = Field(default_factory=Quotas, description="Quotas, with ECR's values; 0 lifts one.")
+    quotas: Quotas = Field(default_factory=Quotas, description="Quotas, with AWS's values; 0 lifts one.")
 
     @field_validator("listen", mode="before")
     @classmethod

@@ -5,8 +5,8 @@ What works with PostgreSQL is imported where it is used: its driver takes as lon
 
 import os
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -284,21 +284,35 @@ def add_root_key(database: Database, master_key: MasterKey, account: RegistryId,
 
 
 def create_root_key(settings: Settings, account: RegistryId, key: AccessKey) -> None:
-    """Give an account's root another key, beside a running server or without one.
+    """Give an account's root another key, beside a running server or without one. Raises what ``office`` raises."""
+    with office(settings) as desk:
+        add_root_key(desk.database, desk.master_key, account, key)
 
-    Raises ``DataDirectoryMissing``, ``StartRefused`` for a wrong master key, ``Unavailable``, ``PrivateFileError``,
-    ``OSError``, with PostgreSQL what ``check_schema`` raises.
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a command works with that looks after identities."""
+
+    database: Database
+    master_key: MasterKey
+
+
+@contextmanager
+def office(settings: Settings) -> Iterator[Desk]:
+    """The database of a server, running or not, and the master key that opens its secrets.
+
+    Raises ``DataDirectoryMissing``, ``StartRefused`` for a wrong master key, ``NotMigrated``, ``DatabaseTooNew``,
+    ``Unavailable``, ``PrivateFileError``, ``OSError``, with PostgreSQL what ``check_schema`` raises.
     """
-    if settings.database:
-        check_schema(settings)
-    elif not database_path(settings).exists():
+    if not settings.database and not database_path(settings).exists():
         raise DataDirectoryMissing(
             f"{settings.data_dir} is no data directory yet: start the server once, or name another with --data-dir"
         )
+    check_schema(settings)
     master_key, database = load_master_key(settings), open_database(settings)
     try:
         _open_keys(database.read_now(accounts.list_server_keys), master_key)
-        add_root_key(database, master_key, account, key)
+        yield Desk(database, master_key)
     finally:
         database.close()
 

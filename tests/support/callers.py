@@ -3,9 +3,10 @@
 import dataclasses
 
 from moorage.domain.caller import Caller, Face, RegistryKey, RequestFacts
+from moorage.domain.iam import root_arn
 from moorage.domain.names import RegistryId, RepositoryName
 from moorage.metadata.database import Database
-from moorage.services.accounts import create_root_key, root_arn
+from moorage.services.accounts import create_root_key
 from tests.support.database import START
 
 ACCOUNT = RegistryId("000000000000")

@@ -222,6 +222,18 @@ class LimitExceeded(RequestError):
     fields = ("quota", "limit")
 
 
+class MalformedPolicyDocument(RequestError):
+    """The text is no policy of the kind that is needed here; ``text`` says why."""
+
+    fields = ("text",)
+
+
+class PolicyTooLarge(RequestError):
+    """A policy, or several together, have more characters than they may, white space not counted."""
+
+    fields = ("what", "limit")
+
+
 class TooManyTagParameters(RequestError):
     """One push names more tags than are taken at once."""
 
@@ -265,6 +277,12 @@ class UploadNotFound(NotFound):
     fields = ("upload_id", "repository_name", "registry_id")
 
 
+class NoSuchEntity(NotFound):
+    """The account, user, role, key, policy or identity provider does not exist."""
+
+    fields = ("kind", "name")
+
+
 # --- What the state forbids ----------------------------------------------------------------------------------
 
 
@@ -282,6 +300,18 @@ class RepositoryNotEmpty(Conflict):
     """The repository still holds images."""
 
     fields = ("repository_name", "registry_id")
+
+
+class EntityAlreadyExists(Conflict):
+    """An account, user, role, key, policy or identity provider of this name exists."""
+
+    fields = ("kind", "name")
+
+
+class DeleteConflict(Conflict):
+    """Something still belongs to what is to be removed; ``text`` says what."""
+
+    fields = ("text",)
 
 
 class ImageAlreadyExists(Conflict):

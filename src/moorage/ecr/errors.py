@@ -222,6 +222,11 @@ UNREACHABLE: Final[Mapping[type[RegistryError], str]] = {
     errors.LayerInUse: "the JSON API deletes no layers",
     errors.ContentRangeInvalid: "Content-Range is a header of /v2/",
     errors.RangeNotSatisfiable: "Range is a header of /v2/ and of downloads",
+    errors.NoSuchEntity: "the command line looks after identities",
+    errors.EntityAlreadyExists: "the command line looks after identities",
+    errors.DeleteConflict: "the command line looks after identities",
+    errors.MalformedPolicyDocument: "the command line looks after identities",
+    errors.PolicyTooLarge: "the command line looks after identities",
 }
 
 

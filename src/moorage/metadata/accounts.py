@@ -9,6 +9,15 @@ from moorage.metadata.tables import access_key, account, principal, secret
 from moorage.metadata.transaction import Transaction
 
 
+class AccountRow(NamedTuple):
+    """An account; times are microseconds since the epoch."""
+
+    account_id: str
+    name: str | None
+    is_active: int
+    created_at: int
+
+
 class KeyRow(NamedTuple):
     """An access key with what decides whether it opens anything."""
 
@@ -68,7 +77,15 @@ _FIND_STATE = Query(
     .where(access_key.c.id == bindparam("id")),
     KeyState._make,
 )
-_FIND_ACCOUNT = Query(select(account.c.is_active).where(account.c.id == bindparam("id")), bool)
+_ACCOUNT = select(account.c.id, account.c.name, account.c.is_active, account.c.created_at)
+_FIND_ACCOUNT = Query(_ACCOUNT.where(account.c.id == bindparam("id")), AccountRow._make)
+_LIST_ACCOUNTS = Query(
+    _ACCOUNT.where(account.c.id > bindparam("after")).order_by(account.c.id).limit(bindparam("limit")),
+    AccountRow._make,
+)
+_SET_ACCOUNT_ACTIVE = Statement(
+    account.update().where(account.c.id == bindparam("which")).values(is_active=bindparam("is_active"))
+)
 _FIND_ROOT = Query(
     select(principal.c.id).where(
         principal.c.account_id == bindparam("account_id"),
@@ -110,9 +127,24 @@ def find_key_state(tx: Transaction, access_key_id: str) -> KeyState | None:
     return tx.find(_FIND_STATE, id=access_key_id)
 
 
+def find_account(tx: Transaction, account_id: str) -> AccountRow | None:
+    """The account, switched off or not, or None."""
+    return tx.find(_FIND_ACCOUNT, id=account_id)
+
+
 def has_account(tx: Transaction, account_id: str) -> bool:
     """Whether the account exists, switched off or not."""
-    return tx.find(_FIND_ACCOUNT, id=account_id) is not None
+    return find_account(tx, account_id) is not None
+
+
+def list_accounts(tx: Transaction, after: str, limit: int) -> list[AccountRow]:
+    """Accounts in order of their ids, those after ``after``."""
+    return tx.all(_LIST_ACCOUNTS, after=after, limit=limit)
+
+
+def set_account_active(tx: Transaction, account_id: str, *, is_active: bool) -> None:
+    """Switch an account on or off."""
+    tx.run(_SET_ACCOUNT_ACTIVE, which=account_id, is_active=int(is_active))
 
 
 def has_keys(tx: Transaction) -> bool:

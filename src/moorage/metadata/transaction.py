@@ -1,5 +1,7 @@
 """One open transaction: all that a use case may touch."""
 
+import base64
+import secrets
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -81,6 +83,10 @@ class Transaction:
     def new_uuid(self) -> str:
         """A random id of the form 8-4-4-4-12."""
         return str(uuid.uuid4())
+
+    def new_unique_id(self, prefix: str) -> str:
+        """A random id of AWS's form: the prefix and 17 characters of base32."""
+        return prefix + base64.b32encode(secrets.token_bytes(11))[:17].decode()
 
     def find(self, query: Query[Result], **parameters: object) -> Result | None:
         """The first row, or None."""

@@ -153,6 +153,11 @@ UNREACHABLE: Final[Mapping[type[RegistryError], str]] = {
     errors.EmptyUpload: "an empty blob is fine here",
     errors.LayerPartTooSmall: "chunks here may have any size",
     errors.RangeNotSatisfiable: "blob_response answers it itself, alike on both faces",
+    errors.NoSuchEntity: "the command line looks after identities",
+    errors.EntityAlreadyExists: "the command line looks after identities",
+    errors.DeleteConflict: "the command line looks after identities",
+    errors.MalformedPolicyDocument: "the command line looks after identities",
+    errors.PolicyTooLarge: "the command line looks after identities",
 }
 
 

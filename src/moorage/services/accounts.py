@@ -1,12 +1,23 @@
-"""Accounts and access keys, and who a key belongs to."""
+"""Accounts, their root keys, and who a key belongs to."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from moorage.domain.errors import AccountSwitchedOff, CredentialsUnknown
+from moorage.domain import iam
+from moorage.domain.errors import (
+    AccountSwitchedOff,
+    CredentialsUnknown,
+    EntityAlreadyExists,
+    InvalidRequest,
+    NoSuchEntity,
+)
 from moorage.domain.names import RegistryId
 from moorage.metadata import accounts
-from moorage.metadata.accounts import SecretRow
+from moorage.metadata.accounts import AccountRow, SecretRow
 from moorage.metadata.transaction import Transaction, one_statement
+
+#: Characters of an account's name.
+MAX_NAME: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +30,53 @@ class KeyHolder:
     sealed_secret: bytes
 
 
-def root_arn(account_id: str) -> str:
-    """The ARN of an account's root principal."""
-    return f"arn:aws:iam::{account_id}:root"
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account; ``name`` is for people alone. Times are microseconds since the epoch."""
+
+    account_id: RegistryId
+    name: str | None
+    is_active: bool
+    created_at: int
 
 
-def principal_arn(account_id: str, kind: str, path: str, name: str) -> str:
-    """The ARN of a principal; ``path`` begins and ends with a slash."""
-    return root_arn(account_id) if kind == "root" else f"arn:aws:iam::{account_id}:{kind}{path}{name}"
+# --- Accounts ------------------------------------------------------------------------------------------------
+
+
+def create_account(tx: Transaction, account_id: RegistryId, name: str | None = None) -> Account:
+    """Make an account, which has no keys yet. Raises ``EntityAlreadyExists``, ``InvalidRequest``."""
+    if name is not None and not (1 <= len(name) <= MAX_NAME and name.isprintable()):
+        raise InvalidRequest(text=f"An account's name has 1 to {MAX_NAME} printable characters")
+    if accounts.has_account(tx, account_id):
+        raise EntityAlreadyExists(kind="account", name=account_id)
+    accounts.add_account(tx, account_id, name)
+    return get_account(tx, account_id)
+
+
+def get_account(tx: Transaction, account_id: RegistryId) -> Account:
+    """An account, switched off or not. Raises ``NoSuchEntity``."""
+    row = accounts.find_account(tx, account_id)
+    if row is None:
+        raise NoSuchEntity(kind="account", name=account_id)
+    return _account(row)
+
+
+def list_accounts(tx: Transaction, after: str, limit: int) -> list[Account]:
+    """Accounts in order of their ids, those after ``after``."""
+    return [_account(row) for row in accounts.list_accounts(tx, after, limit)]
+
+
+def set_account_active(tx: Transaction, account_id: RegistryId, *, is_active: bool) -> None:
+    """Switch an account on, or off with every key in it, from the next request on. Raises ``NoSuchEntity``."""
+    get_account(tx, account_id)
+    accounts.set_account_active(tx, account_id, is_active=is_active)
+
+
+def _account(row: AccountRow) -> Account:
+    return Account(RegistryId(row.account_id), row.name, bool(row.is_active), row.created_at)
+
+
+# --- Keys ----------------------------------------------------------------------------------------------------
 
 
 def create_root_key(tx: Transaction, account_id: RegistryId, access_key_id: str, sealed_secret: bytes) -> None:
@@ -49,7 +99,7 @@ def find_key_holder(tx: Transaction, access_key_id: str) -> KeyHolder:
         raise CredentialsUnknown
     if not key.is_account_active:
         raise AccountSwitchedOff
-    arn = principal_arn(key.account_id, key.principal_kind, key.principal_path, key.principal_name)
+    arn = iam.principal_arn(key.account_id, key.principal_kind, key.principal_path, key.principal_name)
     return KeyHolder(RegistryId(key.account_id), arn, key.unique_id, key.sealed_secret)
 
 

@@ -23,6 +23,7 @@ from moorage.domain.errors import (
     RegistryIdInvalid,
     ServiceNotServed,
 )
+from moorage.domain.iam import root_arn
 from moorage.domain.names import RegistryId
 from moorage.metadata.database import Database
 from moorage.services import accounts
@@ -228,9 +229,7 @@ class Authenticator:
             account = RegistryId.parse(access_key_id)
         except RegistryIdInvalid:
             account = RegistryId(self._settings.account_id)
-        return Caller(
-            account, accounts.root_arn(account), access_key_id, region, request.facts, is_trusted=True
-        )
+        return Caller(account, root_arn(account), access_key_id, region, request.facts, is_trusted=True)
 
     # --- Download URLs ---------------------------------------------------------------------------------------
 
@@ -245,7 +244,7 @@ class Authenticator:
             account = RegistryId(claims.registry_id)
             caller = Caller(
                 account,
-                accounts.root_arn(account),
+                root_arn(account),
                 claims.access_key_id,
                 claims.region,
                 request.facts,

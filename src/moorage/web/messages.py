@@ -56,13 +56,19 @@ SENTENCES: Final[Mapping[type[RegistryError], str]] = {
         "The digest '{digest}' is not 'sha256:' with 64 or 'sha512:' with 128 lower-case hexadecimal digits."
     ),
     errors.LimitExceeded: "The quota '{quota}' of {limit} has been reached. An operator can raise it.",
+    errors.ResourceTagInvalid: "{text}",
+    errors.MalformedPolicyDocument: "The policy is malformed: {text}",
+    errors.PolicyTooLarge: "Maximum policy size of {limit} characters exceeded for {what}",
     # What does not exist.
+    errors.NoSuchEntity: "The {kind} with name {name} cannot be found.",
     errors.RepositoryNotFound: (
         "The repository with name '{repository_name}' does not exist in the registry with id '{registry_id}'"
     ),
     errors.LayerNotFound: "The layer with digest '{digest}' does not exist " + WITHIN,
     errors.UploadNotFound: "The upload with id '{upload_id}' " + IN_THE_REGISTRY + " does not exist",
     # What the state forbids.
+    errors.EntityAlreadyExists: "The {kind} with name {name} already exists.",
+    errors.DeleteConflict: "{text}",
     errors.ImageTagAlreadyExists: (
         "The image tag '{tag}' already exists in the '{repository_name}' repository and cannot be overwritten "
         "because the tag is immutable."
