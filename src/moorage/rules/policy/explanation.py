@@ -1,0 +1,55 @@
+"""How a decision came about, statement by statement: for people, and slower than the decision."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from moorage.rules.policy.decision import Attached, Layer, Policies
+from moorage.rules.policy.request import Request
+from moorage.rules.policy.statements import Obstacle
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One statement and what it came to. ``unmet`` are its conditions that were not met, operator and key."""
+
+    layer: Layer
+    policy: str
+    statement: str
+    effect: str
+    obstacle: Obstacle | None
+    unmet: tuple[str, ...]
+
+    def __str__(self) -> str:
+        applies = "applies" if self.obstacle is None else f"does not apply: {self.obstacle.value}"
+        unmet = f" ({', '.join(self.unmet)})" if self.unmet else ""
+        return f"{self.layer.value} {self.policy}, {self.effect} {self.statement}: {applies}{unmet}"
+
+
+def explain(request: Request, policies: Policies) -> list[Line]:
+    """Every statement of every policy that was looked at, in order."""
+    return [line for layer, attached in _layers(policies) for line in _lines(layer, attached, request)]
+
+
+def _layers(policies: Policies) -> Iterator[tuple[Layer, Attached]]:
+    for attached in policies.identity:
+        yield Layer.IDENTITY, attached
+    if policies.boundary:
+        yield Layer.BOUNDARY, policies.boundary
+    for attached in policies.session:
+        yield Layer.SESSION, attached
+    for attached in policies.of_resources():
+        yield Layer.RESOURCE, attached
+
+
+def _lines(layer: Layer, attached: Attached, request: Request) -> Iterator[Line]:
+    for statement in attached.policy.statements:
+        obstacle = statement.obstacle(request)
+        unmet = statement.unmet(request) if obstacle is Obstacle.CONDITION else ()
+        yield Line(
+            layer,
+            attached.name,
+            statement.label,
+            "Allow" if statement.is_allow else "Deny",
+            obstacle,
+            tuple(f"{condition.operator} {condition.key}" for condition in unmet),
+        )
