@@ -43,7 +43,7 @@ def main() -> int:
         return 0
     figures, records = _chosen(arguments.only, parser)
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
+    if missing and (figures or any(record.needs_programs for record in records)):
         parser.error(f"not on PATH: {', '.join(missing)}; .ci/run bench installs and finds them")
     # Installed modules are compiled once, as they are installed; a start that compiles them anew is nobody's.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -11,13 +11,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.postgresql.server import running as running_postgresql
+
 from bench.figures import Scale
 from bench.growth import Shelf, grow
+from bench.policies import decide_pulls
 from bench.seeds import MANIFEST, expect, push_blob, put_manifest
 from bench.servers import Runner, Server, distribution, moorage, tree
 from bench.small import raw_request, replay_once
 from moorage.metadata.migrate_postgresql import migrate_postgresql
-from tests.postgresql.server import running as running_postgresql
 
 REPOSITORY = "bench/records"
 #: Calls to sign for each second of measuring: more than can be answered.
@@ -37,6 +39,8 @@ class Record:
     id: str
     what: str
     take: Callable[[Path, Scale], list[str]]
+    #: Whether it starts servers and sends them load, for which programs have to be there.
+    needs_programs: bool = True
 
 
 @contextmanager
@@ -208,5 +212,11 @@ RECORDS = [
     ),
     Record("start-up", "start-up to the first good answer", start_up),
     Record("idle-memory", "memory at rest, all processes", idle_memory),
+    Record(
+        "policy-decision",
+        "one decision over the policies of a pull, processor time",
+        decide_pulls,
+        needs_programs=False,
+    ),
     Record("growth", "latency by images in the registry, median / 99th percentile in ms", growth),
 ]

@@ -8,13 +8,14 @@ The root of an account may do everything in it that no policy denies.
 Source: "Policy evaluation logic" and its pages on one account, on several, and on explicit and implicit denies.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from moorage.rules.policy import actions
 from moorage.rules.policy.document import Policy
-from moorage.rules.policy.principals import Grade
+from moorage.rules.policy.principals import ACCOUNT, DIRECT, Grade
 from moorage.rules.policy.request import PrincipalKind, Request
 from moorage.rules.policy.statements import Statement
 
@@ -29,6 +30,13 @@ class Layer(Enum):
     TRUST = "role trust policy"
     #: Root needs no policy in its account.
     ROOT = "root"
+
+
+# Looked up by every request; members of an enumeration take long to look up.
+_IDENTITY: Final = Layer.IDENTITY
+_BOUNDARY: Final = Layer.BOUNDARY
+_SESSION: Final = Layer.SESSION
+_RESOURCE: Final = Layer.RESOURCE
 
 
 class Attached(NamedTuple):
@@ -51,9 +59,18 @@ class Policies:
     resource: Attached | None = None
     registry: Attached | None = None
 
-    def of_resources(self) -> tuple[Attached, ...]:
-        """The repository's and the registry's, as far as there are any."""
-        return tuple(one for one in (self.resource, self.registry) if one)
+    def by_layer(self) -> Iterator[tuple[Layer, Attached]]:
+        """Each policy with the layer that it belongs to."""
+        for attached in self.identity:
+            yield _IDENTITY, attached
+        if self.boundary:
+            yield _BOUNDARY, self.boundary
+        for attached in self.session:
+            yield _SESSION, attached
+        if self.resource:
+            yield _RESOURCE, self.resource
+        if self.registry:
+            yield _RESOURCE, self.registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +102,9 @@ def _an(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-class _Found(NamedTuple):
-    """What a layer says: the statement that decides it, and in which policy."""
+class _Grant(NamedTuple):
+    """What a layer allows: by which statement of which policy, and how directly."""
 
-    layer: Layer
     name: str
     statement: Statement
     grade: Grade
@@ -96,63 +112,59 @@ class _Found(NamedTuple):
 
 def decide(request: Request, policies: Policies) -> Decision:
     """Whether the principal may."""
-    identity = _judge(Layer.IDENTITY, policies.identity, request)
-    if identity and not identity.statement.is_allow:
-        return _decision(request, identity)
-    boundary = _judge(Layer.BOUNDARY, (policies.boundary,), request) if policies.boundary else None
-    if boundary and not boundary.statement.is_allow:
-        return _decision(request, boundary)
-    session = _judge(Layer.SESSION, policies.session, request)
-    if session and not session.statement.is_allow:
-        return _decision(request, session)
-    resource = _judge(Layer.RESOURCE, policies.of_resources(), request)
-    if resource and not resource.statement.is_allow:
-        return _decision(request, resource)
+    for layer, (name, policy) in policies.by_layer():
+        denial = policy.denial(request)
+        if denial is not None:
+            return Decision(False, layer, request.action, name, denial)
+    return _weigh(request, policies)
+
+
+def _weigh(request: Request, policies: Policies) -> Decision:
+    """Nothing denies: what has to allow, and does it? Nothing is looked for that does not matter."""
+    principal = request.principal
+    if not principal.account_id:
+        # Services, web identities and the anonymous have no policies of their own.
+        return _decision(request, _RESOURCE, _grant_of_resources(request, policies))
+    is_home = principal.account_id == request.account_id
+    own = _best(policies.identity, request)
+    if is_home and own and not policies.boundary and not policies.session:
+        return _decision(request, _IDENTITY, own)
+    resource = _grant_of_resources(request, policies)
+    if is_home and resource and resource.grade is DIRECT and _is_enough(principal.kind, policies):
+        return _decision(request, _RESOURCE, resource)
+    if not own and principal.kind is not PrincipalKind.ROOT and not (is_home and _is_granted(resource)):
+        return _decision(request, _IDENTITY, None)
+    if policies.boundary and not policies.boundary.policy.grant(request):
+        return _decision(request, _BOUNDARY, None)
+    if policies.session and not _best(policies.session, request):
+        return _decision(request, _SESSION, None)
+    if not is_home or (_is_granted(resource) and not own):
+        return _decision(request, _RESOURCE, resource)
+    return _decision(request, _IDENTITY, own) if own else Decision(True, Layer.ROOT, request.action)
+
+
+def _grant_of_resources(request: Request, policies: Policies) -> _Grant | None:
+    """The most direct grant of the repository's and the registry's policies."""
     if request.action in actions.IDENTITY_ONLY:
-        resource = None
-    return _weigh(request, policies, identity, boundary, session, resource)
+        return None
+    return _best([one for one in (policies.resource, policies.registry) if one], request)
 
 
-def _judge(layer: Layer, attached: tuple[Attached, ...], request: Request) -> _Found | None:
-    """The Deny of any of these policies, else the Allow that grants most, else None."""
-    best: _Found | None = None
+def _best(attached: Sequence[Attached], request: Request) -> _Grant | None:
+    """The most direct grant of these policies."""
+    best: _Grant | None = None
     for name, policy in attached:
-        judged = policy.judge(request)
-        if judged is None:
-            continue
-        statement, grade = judged
-        if not statement.is_allow:
-            return _Found(layer, name, statement, grade)
-        if best is None or grade > best.grade:
-            best = _Found(layer, name, statement, grade)
+        granted = policy.grant(request)
+        if granted and (best is None or granted[1] > best.grade):
+            best = _Grant(name, *granted)
+            if best.grade is DIRECT:
+                break
     return best
 
 
-def _weigh(
-    request: Request,
-    policies: Policies,
-    identity: _Found | None,
-    boundary: _Found | None,
-    session: _Found | None,
-    resource: _Found | None,
-) -> Decision:
-    """Nothing denies: what has to allow, and does it?"""
-    principal = request.principal
-    is_home = principal.account_id == request.account_id
-    if not principal.account_id:
-        return _of_strangers(request, resource)
-    if is_home and resource and resource.grade is Grade.DIRECT and _is_enough(principal.kind, policies):
-        return _decision(request, resource)
-    grants = identity or (resource if is_home and resource and resource.grade >= Grade.GRANTED else None)
-    if grants is None and principal.kind is not PrincipalKind.ROOT:
-        return Decision(False, Layer.IDENTITY, request.action)
-    if policies.boundary and not boundary:
-        return Decision(False, Layer.BOUNDARY, request.action)
-    if policies.session and not session:
-        return Decision(False, Layer.SESSION, request.action)
-    if not is_home:
-        return _decision(request, resource) if resource else Decision(False, Layer.RESOURCE, request.action)
-    return _decision(request, grants) if grants else Decision(True, Layer.ROOT, request.action)
+def _is_granted(resource: _Grant | None) -> bool:
+    """Whether a policy of the resource means more than the account of the principal."""
+    return resource is not None and resource.grade is not ACCOUNT
 
 
 def _is_enough(kind: PrincipalKind, policies: Policies) -> bool:
@@ -160,9 +172,11 @@ def _is_enough(kind: PrincipalKind, policies: Policies) -> bool:
     return kind is PrincipalKind.SESSION or not policies.session
 
 
-def _of_strangers(request: Request, resource: _Found | None) -> Decision:
-    """Services, web identities and the anonymous have no policies of their own."""
-    return _decision(request, resource) if resource else Decision(False, Layer.RESOURCE, request.action)
+def _decision(request: Request, layer: Layer, grant: _Grant | None) -> Decision:
+    """What this layer comes to: allowed by the grant, or denied for want of one."""
+    if grant is None:
+        return Decision(False, layer, request.action)
+    return Decision(True, layer, request.action, grant.name, grant.statement)
 
 
 def decide_trust(request: Request, policies: Policies) -> Decision:
@@ -172,13 +186,9 @@ def decide_trust(request: Request, policies: Policies) -> Decision:
     or from another one, the principal's own policies have to allow as well.
     """
     decision = decide(request, policies)
-    trust = policies.resource.policy.judge(request) if policies.resource else None
+    trust = policies.resource.policy.grant(request) if policies.resource else None
     if decision.is_allowed and trust is None:
         return Decision(False, Layer.TRUST, request.action)
     if decision.layer is Layer.RESOURCE:
         return Decision(decision.is_allowed, Layer.TRUST, decision.action, decision.policy, decision.statement)
     return decision
-
-
-def _decision(request: Request, found: _Found) -> Decision:
-    return Decision(found.statement.is_allow, found.layer, request.action, found.name, found.statement)

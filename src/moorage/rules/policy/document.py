@@ -15,7 +15,7 @@ from moorage.domain.json_document import JsonInvalid
 from moorage.rules import wildcards
 from moorage.rules.policy import actions, conditions, patterns
 from moorage.rules.policy.invalid import PolicyInvalid
-from moorage.rules.policy.principals import Grade, Named, compile_named
+from moorage.rules.policy.principals import DIRECT, Grade, Named, compile_named
 from moorage.rules.policy.request import Request
 from moorage.rules.policy.statements import Actions, Resources, Statement
 
@@ -68,18 +68,23 @@ class Policy:
     statements: tuple[Statement, ...]
     _by_action: dict[str, _Chosen] = field(default_factory=dict, compare=False, repr=False)
 
-    def judge(self, request: Request) -> tuple[Statement, Grade] | None:
-        """The statement that decides: a Deny that applies, else the Allow that grants most, else None."""
-        denies, allows = self._by_action.get(request.action) or self._choose(request.action)
+    def denial(self, request: Request) -> Statement | None:
+        """The first Deny that applies."""
+        denies, _ = self._by_action.get(request.action) or self._choose(request.action)
         for statement in denies:
-            if grade := statement.grade(request):
-                return statement, grade
+            if statement.grade(request):
+                return statement
+        return None
+
+    def grant(self, request: Request) -> tuple[Statement, Grade] | None:
+        """The Allow that applies and means the principal most directly, with how directly that is."""
+        _, allows = self._by_action.get(request.action) or self._choose(request.action)
         best: tuple[Statement, Grade] | None = None
         for statement in allows:
             grade = statement.grade(request)
             if grade and (best is None or grade > best[1]):
                 best = statement, grade
-                if grade is Grade.DIRECT:
+                if grade is DIRECT:
                     break
         return best
 
@@ -101,13 +106,10 @@ class Policy:
         return frozenset().union(*(one.arns for one in named))
 
 
+@lru_cache(maxsize=2048)
 def parse(text: str | bytes, kind: Kind) -> Policy:
     """Read a policy; the caller bounds its size. The same text is compiled once. Raises ``PolicyInvalid``."""
-    return _parse(text if isinstance(text, bytes) else text.encode(errors="surrogatepass"), kind)
-
-
-@lru_cache(maxsize=4096)
-def _parse(content: bytes, kind: Kind) -> Policy:
+    content = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
     try:
         members = json_document.load_object(content)
     except JsonInvalid as error:

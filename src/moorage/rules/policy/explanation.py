@@ -27,18 +27,7 @@ class Line:
 
 def explain(request: Request, policies: Policies) -> list[Line]:
     """Every statement of every policy that was looked at, in order."""
-    return [line for layer, attached in _layers(policies) for line in _lines(layer, attached, request)]
-
-
-def _layers(policies: Policies) -> Iterator[tuple[Layer, Attached]]:
-    for attached in policies.identity:
-        yield Layer.IDENTITY, attached
-    if policies.boundary:
-        yield Layer.BOUNDARY, policies.boundary
-    for attached in policies.session:
-        yield Layer.SESSION, attached
-    for attached in policies.of_resources():
-        yield Layer.RESOURCE, attached
+    return [line for layer, attached in policies.by_layer() for line in _lines(layer, attached, request)]
 
 
 def _lines(layer: Layer, attached: Attached, request: Request) -> Iterator[Line]:

@@ -112,7 +112,10 @@ def covers(pattern: str, text: str) -> bool:
 
 def like(text: str, *, with_variables: bool) -> Match:
     """What ``StringLike`` does with one value. Raises ``PolicyInvalid``."""
-    parts = template(text, with_variables=with_variables)
+    return _like(template(text, with_variables=with_variables))
+
+
+def _like(parts: Template) -> Match:
     if is_plain(parts):
         pattern = str(parts[0])
         return lambda value, _: covers(pattern, value)
@@ -181,13 +184,19 @@ def _pieces(parts: Template) -> list[Template]:
 
 def _by_parts(pieces: list[Template]) -> Match:
     """Compare part by part; in the usual cases with one look at the whole text."""
-    if not all(is_plain(piece) for piece in pieces):
-        return _rendered(pieces)
-    texts = [str(piece[0]) for piece in pieces]
-    head, last = ":".join([*texts[:-1], ""]), texts[-1]
-    if _is_literal(head):
-        return _under(head, last)
-    return lambda value, _: _match_parts(texts, value)
+    texts = [str(piece[0]) for piece in pieces if is_plain(piece)]
+    if len(texts) == _PARTS and all(map(_is_literal, texts[:-1])):
+        return _under(":".join([*texts[:-1], ""]), texts[-1])
+    literal = [
+        (place, str(piece[0]))
+        for place, piece in enumerate(pieces)
+        if is_plain(piece) and _is_literal(str(piece[0]))
+    ]
+    places = {place for place, _ in literal}
+    others = [
+        (place, _like(piece)) for place, piece in enumerate(pieces) if place not in places and piece != ("*",)
+    ]
+    return lambda value, request: _match_parts(literal, others, value, request)
 
 
 def _is_literal(text: str) -> bool:
@@ -207,19 +216,21 @@ def _under(head: str, last: str) -> Match:
     return lambda value, _: value.startswith(head) and covers(last, value[length:])
 
 
-def _match_parts(patterns: list[str], value: str) -> bool:
+def _match_parts(
+    literal: list[tuple[int, str]], others: list[tuple[int, Match]], value: str, request: Request
+) -> bool | None:
+    """Literal parts first; only where they all fit are variables looked up."""
     parts = value.split(":", _PARTS - 1)
-    return len(parts) == _PARTS and all(map(covers, patterns, parts))
-
-
-def _rendered(pieces: list[Template]) -> Match:
-    def match(value: str, request: Request) -> bool | None:
-        patterns = []
-        for piece in pieces:
-            rendered = render(piece, request)
-            if rendered is None:
-                return None
-            patterns.append(rendered)
-        return _match_parts(patterns, value)
-
-    return match
+    if len(parts) != _PARTS:
+        return False
+    for place, text in literal:
+        if parts[place] != text:
+            return False
+    is_open = False
+    for place, match in others:
+        found = match(parts[place], request)
+        if found is None:
+            is_open = True
+        elif not found:
+            return False
+    return None if is_open else True

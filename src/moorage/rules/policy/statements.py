@@ -6,7 +6,7 @@ from enum import Enum
 from moorage.rules import wildcards
 from moorage.rules.policy.conditions import Condition, Presence
 from moorage.rules.policy.patterns import Match
-from moorage.rules.policy.principals import Grade, Named
+from moorage.rules.policy.principals import DIRECT, GRANTED, NOT, Grade, Named
 from moorage.rules.policy.request import Request
 
 
@@ -79,16 +79,16 @@ class Statement:
 
     def grade(self, request: Request) -> Grade:
         """How far it applies to a request for an action that it covers; NOT if it does not."""
-        grade = Grade.DIRECT if self.principals is None else self._grade(request, self.principals)
+        grade = DIRECT if self.principals is None else self._grade(request, self.principals)
         if not grade or (self.resources and not self.resources.cover(request, in_allow=self.is_allow)):
-            return Grade.NOT
-        return grade if not self.conditions or self._conditions_hold(request) else Grade.NOT
+            return NOT
+        return grade if not self.conditions or self._conditions_hold(request) else NOT
 
     def _grade(self, request: Request, named: Named) -> Grade:
         if not self.excludes_principals:
             return named.grade(request.principal)
         excepted = named.excepts(request.principal, from_deny=not self.is_allow)
-        return Grade.NOT if excepted else Grade.GRANTED
+        return NOT if excepted else GRANTED
 
     def _conditions_hold(self, request: Request) -> bool:
         """All have to be met; what cannot be told counts against whoever asks."""

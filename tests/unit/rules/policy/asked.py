@@ -1,6 +1,9 @@
 """Requests to judge in tests, with who asks them."""
 
+from moorage.rules.policy.document import Policy
+from moorage.rules.policy.principals import Grade
 from moorage.rules.policy.request import ANONYMOUS, Principal, PrincipalKind, Request
+from moorage.rules.policy.statements import Statement
 
 OURS, THEIRS = "111111111111", "222222222222"
 
@@ -32,3 +35,9 @@ def asked(
     return Request(
         principal, action, resource, account_id, {name.replace("__", ":"): one for name, one in context.items()}
     )
+
+
+def judged(policy: Policy, request: Request) -> tuple[Statement, Grade] | None:
+    """What one policy alone comes to: its Deny that applies, else its best Allow, else None."""
+    denial = policy.denial(request)
+    return (denial, denial.grade(request)) if denial else policy.grant(request)

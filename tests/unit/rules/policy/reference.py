@@ -225,8 +225,7 @@ def arn_matches(pattern: str, text: str, question: Question, has_variables: bool
     patterns = [part.replace("\0", ":") for part in parts.split(":", 5)]
     patterns += ["*"] * (6 - len(patterns))
     texts = text.split(":", 5)
-    if asker and any(
-        value_of(inside, asker) is None for part in patterns for inside in re.findall(VARIABLE, part)
-    ):
-        return None
-    return len(texts) == 6 and all(matches(one, two, asker) for one, two in zip(patterns, texts, strict=True))
+    if len(texts) < 6:
+        return False
+    found = [matches(one, two, asker) for one, two in zip(patterns, texts, strict=True)]
+    return False if False in found else None if None in found else True

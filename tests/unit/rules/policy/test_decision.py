@@ -103,6 +103,7 @@ NO_RESOURCE = NONE.format("resource-based policy")
             Policies((), _own(ELSE), (_own(ELSE),), _on(_to(ALICE.arn))),
             NO_IDENTITY.replace("identity-based policy", "permissions boundary"),
         ),
+        (ALICE, Policies((), _own(ELSE), resource=_on(ALLOW, _to(ALICE.arn))), None),
         (ALICE, Policies((), _own(ELSE), resource=_on(ALLOW)), NONE.format("permissions boundary")),
         (SESSION, Policies((), _own(ELSE), (_own(ELSE),), _on(_to(SESSION.arn))), None),
         (

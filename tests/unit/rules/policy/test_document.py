@@ -12,7 +12,18 @@ from moorage.rules.policy import actions, document
 from moorage.rules.policy.document import Kind, PolicyInvalid
 from moorage.rules.policy.principals import Grade
 from moorage.rules.policy.request import ANONYMOUS, Principal, PrincipalKind
-from tests.unit.rules.policy.asked import ALICE, BOB, OURS, PULL, REPOSITORY, ROOT, SESSION, THEIRS, asked
+from tests.unit.rules.policy.asked import (
+    ALICE,
+    BOB,
+    OURS,
+    PULL,
+    REPOSITORY,
+    ROOT,
+    SESSION,
+    THEIRS,
+    asked,
+    judged,
+)
 
 
 def _parse(kind: Kind = Kind.IDENTITY, version: str = "2012-10-17", **members: object) -> document.Policy:
@@ -34,7 +45,7 @@ def test_the_actions_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize("kind", Kind)
 def test_a_policy_may_be_without_statements(kind: Kind) -> None:
     """It decides nothing."""
-    assert document.parse('{"Statement": []}', kind).judge(asked()) is None
+    assert judged(document.parse('{"Statement": []}', kind), asked()) is None
 
 
 def test_everything_that_the_grammar_has_is_read() -> None:
@@ -49,7 +60,7 @@ def test_everything_that_the_grammar_has_is_read() -> None:
     }
     text = json.dumps({"Version": "2012-10-17", "Id": "x", "Statement": statement})
     policy = document.parse(text, Kind.REPOSITORY)
-    assert policy is document.parse(text.encode(), Kind.REPOSITORY)
+    assert document.parse(text.encode(), Kind.REPOSITORY).principal_arns == policy.principal_arns
     [read] = policy.statements
     assert (read.sid, read.label, read.number, read.is_allow) == ("any text, here", "any text, here", 1, False)
     assert policy.principal_arns == {ALICE.arn}
@@ -88,19 +99,19 @@ def test_everything_that_the_grammar_has_is_read() -> None:
 )
 def test_actions_and_resources_are_covered_as_documented(element: dict[str, Any], expected: bool) -> None:
     """Actions in letters of any size, resources exactly, each part of an ARN by itself."""
-    assert (_parse(**element).judge(asked()) is not None) is expected
+    assert (judged(_parse(**element), asked()) is not None) is expected
 
 
 def test_a_deny_but_for_a_variable_without_value_denies() -> None:
     """The exception cannot be told, so nothing is excepted."""
     policy = _parse(Effect="Deny", NotResource="arn:aws:ecr:*:*:repository/${aws:PrincipalTag/team}/*")
-    assert policy.judge(asked()) is not None
+    assert judged(policy, asked()) is not None
 
 
 def test_only_a_star_covers_what_has_no_resource() -> None:
     """GetAuthorizationToken is no action on repositories."""
     for resource, expected in [("*", True), ("arn:aws:ecr:*:*:*", False), (REPOSITORY, False)]:
-        found = _parse(Resource=resource).judge(asked(action="ecr:GetAuthorizationToken", resource="*"))
+        found = judged(_parse(Resource=resource), asked(action="ecr:GetAuthorizationToken", resource="*"))
         assert (found is not None) is expected
 
 
@@ -131,7 +142,7 @@ def test_principals_are_meant_more_or_less_directly(
     principal: object, who: Principal, expected: Grade | None
 ) -> None:
     """By everybody, their account, their role, or themselves."""
-    found = _parse(Kind.REPOSITORY, Principal=principal).judge(asked(who))
+    found = judged(_parse(Kind.REPOSITORY, Principal=principal), asked(who))
     assert (found[1] if found else None) == expected
 
 
@@ -151,7 +162,7 @@ def test_principals_are_meant_more_or_less_directly(
 )
 def test_a_principal_that_is_not_meant(effect: str, names: list[str], who: Principal, expected: bool) -> None:
     """An Allow leaves out whole accounts, a Deny only who is named itself."""
-    found = _parse(Kind.REPOSITORY, Effect=effect, NotPrincipal={"AWS": names}).judge(asked(who))
+    found = judged(_parse(Kind.REPOSITORY, Effect=effect, NotPrincipal={"AWS": names}), asked(who))
     assert (found is not None) is expected
 
 
@@ -162,18 +173,18 @@ def test_claims_of_web_identities_are_keys_of_trust_policies_alone() -> None:
     claims = {"oidc.example/id/1:sub": ("repo:a",)}
     request = type(request)(request.principal, request.action, request.resource, OURS, claims)
     trust = _parse(Kind.TRUST, Action="sts:*", Principal={"Federated": "p"}, Condition=condition)
-    assert trust.judge(request) is not None
+    assert judged(trust, request) is not None
     identity = _parse(Action="sts:*", Condition=condition)
-    assert identity.judge(request) is None
+    assert judged(identity, request) is None
 
 
 @pytest.mark.parametrize(("effect", "expected"), [("Allow", False), ("Deny", True)])
 def test_an_unknown_key_fails_closed(effect: str, expected: bool) -> None:
     """An Allow never applies, a Deny does, unless another condition is certainly not met."""
     unknown: dict[str, object] = {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}
-    assert (_parse(Effect=effect, Condition=unknown).judge(asked()) is not None) is expected
+    assert (judged(_parse(Effect=effect, Condition=unknown), asked()) is not None) is expected
     unmet = unknown | {"Null": {"aws:username": "true"}}
-    assert _parse(Effect=effect, Condition=unmet).judge(asked()) is None
+    assert judged(_parse(Effect=effect, Condition=unmet), asked()) is None
 
 
 @pytest.mark.parametrize(
@@ -266,6 +277,15 @@ def test_a_sid_may_be_used_twice_in_policies_of_resources_only() -> None:
     assert len(document.parse(json.dumps({"Statement": [statement] * 2}), Kind.REPOSITORY).statements) == 2
 
 
+def test_a_text_is_compiled_once() -> None:
+    """For each kind, as the same text may be a policy of one and not of the other."""
+    texts = ['{"Statement": [],  "Id": "once"}'.replace("  ", gap) for gap in (" ", " ", "\t")]
+    first, again, other = (document.parse(text, Kind.REPOSITORY) for text in texts)
+    assert first is again
+    assert other is not first
+    assert document.parse(texts[0], Kind.IDENTITY) is not first
+
+
 _WORDS = st.sampled_from(
     [
         "*",
@@ -322,5 +342,5 @@ def test_garbage_is_read_or_refused(text: bytes, kind: Kind) -> None:
         policy = document.parse(text, kind)
     except PolicyInvalid:
         return
-    found = policy.judge(asked())
+    found = judged(policy, asked())
     assert found is None or found[0].obstacle(asked()) is None

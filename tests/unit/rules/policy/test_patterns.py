@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import pytest
 
 from moorage.rules.policy.document import Kind, parse
-from tests.unit.rules.policy.asked import ALICE, PULL, asked
+from tests.unit.rules.policy.asked import ALICE, PULL, asked, judged
 
 
 def _judges(element: Mapping[str, object], resource: str, agent: str = "x") -> bool:
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*", **element}
     policy = parse(json.dumps({"Version": "2012-10-17", "Statement": statement}), Kind.IDENTITY)
-    return policy.judge(asked(ALICE, PULL, resource, aws__useragent=(agent,))) is not None
+    return judged(policy, asked(ALICE, PULL, resource, aws__useragent=(agent,))) is not None
 
 
 MANY = 1_000
