@@ -11,8 +11,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.postgresql.server import running as running_postgresql
-
 from bench.figures import Scale
 from bench.growth import Shelf, grow
 from bench.policies import decide_pulls
@@ -20,6 +18,7 @@ from bench.seeds import MANIFEST, expect, push_blob, put_manifest
 from bench.servers import Runner, Server, distribution, moorage, tree
 from bench.small import raw_request, replay_once
 from moorage.metadata.migrate_postgresql import migrate_postgresql
+from tests.postgresql.server import running as running_postgresql
 
 REPOSITORY = "bench/records"
 #: Calls to sign for each second of measuring: more than can be answered.
