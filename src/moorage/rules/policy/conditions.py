@@ -43,13 +43,17 @@ class Condition:
         found = request.values(self.name)
         if not found:
             return self.when_absent
+        if len(found) > 1:
+            return self._holds_for_several([self.matches(value, request) for value in found])
+        matched = self.matches(found[0], request)
         if self.is_negated:
-            return self._holds_negated(found, request)
-        return (all if self.needs_all else any)(bool(self.matches(value, request)) for value in found)
+            return None if matched is None else not matched
+        return bool(matched)
 
-    def _holds_negated(self, found: tuple[str, ...], request: Request) -> bool | None:
+    def _holds_for_several(self, matched: list[bool | None]) -> bool | None:
         """Not to be equal to something without a value is no ground to allow: that cannot be told."""
-        matched = [self.matches(value, request) for value in found]
+        if not self.is_negated:
+            return (all if self.needs_all else any)(matched)
         decides = self.needs_all
         if decides in matched:
             return not decides

@@ -8,7 +8,7 @@ The root of an account may do everything in it that no policy denies.
 Source: "Policy evaluation logic" and its pages on one account, on several, and on explicit and implicit denies.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
@@ -59,22 +59,21 @@ class Policies:
     resource: Attached | None = None
     registry: Attached | None = None
 
-    def by_layer(self) -> Iterator[tuple[Layer, Attached]]:
+    def by_layer(self) -> list[tuple[Layer, Attached]]:
         """Each policy with the layer that it belongs to."""
-        for attached in self.identity:
-            yield _IDENTITY, attached
+        found = [(_IDENTITY, one) for one in self.identity]
         if self.boundary:
-            yield _BOUNDARY, self.boundary
-        for attached in self.session:
-            yield _SESSION, attached
+            found.append((_BOUNDARY, self.boundary))
+        if self.session:
+            found += [(_SESSION, one) for one in self.session]
         if self.resource:
-            yield _RESOURCE, self.resource
+            found.append((_RESOURCE, self.resource))
         if self.registry:
-            yield _RESOURCE, self.registry
+            found.append((_RESOURCE, self.registry))
+        return found
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What came of it, and by which statement of which policy; by none if nothing allows."""
 
     is_allowed: bool
@@ -113,9 +112,10 @@ class _Grant(NamedTuple):
 def decide(request: Request, policies: Policies) -> Decision:
     """Whether the principal may."""
     for layer, (name, policy) in policies.by_layer():
-        denial = policy.denial(request)
-        if denial is not None:
-            return Decision(False, layer, request.action, name, denial)
+        if policy.denies:
+            denial = policy.denial(request)
+            if denial is not None:
+                return Decision(False, layer, request.action, name, denial)
     return _weigh(request, policies)
 
 

@@ -34,6 +34,9 @@ class Kind(Enum):
     #: Of a role, who may assume it: Principal, no Resource.
     TRUST = "trust"
 
+    # There is one object of each, and every request looks policies up by text and kind.
+    __hash__ = object.__hash__
+
 
 _ECR: Final = {Kind.REPOSITORY, Kind.REGISTRY}
 _VERSIONS: Final = {"2008-10-17", "2012-10-17"}
@@ -66,6 +69,8 @@ class Policy:
 
     kind: Kind
     statements: tuple[Statement, ...]
+    #: Whether it can deny anything.
+    denies: bool
     _by_action: dict[str, _Chosen] = field(default_factory=dict, compare=False, repr=False)
 
     def denial(self, request: Request) -> Statement | None:
@@ -126,7 +131,7 @@ def parse(text: str | bytes, kind: Kind) -> Policy:
     )
     if kind is Kind.IDENTITY:
         _check_sids(statements)
-    return Policy(kind, statements)
+    return Policy(kind, statements, not all(statement.is_allow for statement in statements))
 
 
 def _check_keys(members: dict[str, object], known: set[str]) -> None:

@@ -16,4 +16,4 @@ def keeps_access(request: Request, policies: Policies, candidate: Policy) -> boo
     them, which the candidate replaces, does not matter.
     """
     changed = replace(policies, resource=Attached("candidate", candidate))
-    return decide(replace(request, action=SET_POLICY), changed).is_allowed
+    return decide(request._replace(action=SET_POLICY), changed).is_allowed

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class PrincipalKind(Enum):
@@ -48,8 +48,7 @@ class Context(Protocol):
         """The values of the key, or None if the request has it not. No value at all is like not having it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One action on one resource.
 
     ``action`` is written as AWS writes it, ``resource`` an ARN, or ``*`` for actions that have none; ``account_id``

@@ -82,19 +82,18 @@ class Statement:
         grade = DIRECT if self.principals is None else self._grade(request, self.principals)
         if not grade or (self.resources and not self.resources.cover(request, in_allow=self.is_allow)):
             return NOT
-        return grade if not self.conditions or self._conditions_hold(request) else NOT
+        for condition in self.conditions:
+            holds = condition.holds(request)
+            # What cannot be told counts against whoever asks.
+            if not holds and (self.is_allow or holds is not None):
+                return NOT
+        return grade
 
     def _grade(self, request: Request, named: Named) -> Grade:
         if not self.excludes_principals:
             return named.grade(request.principal)
         excepted = named.excepts(request.principal, from_deny=not self.is_allow)
         return NOT if excepted else GRANTED
-
-    def _conditions_hold(self, request: Request) -> bool:
-        """All have to be met; what cannot be told counts against whoever asks."""
-        if self.is_allow:
-            return all(condition.holds(request) for condition in self.conditions)
-        return all(condition.holds(request) is not False for condition in self.conditions)
 
     def obstacle(self, request: Request) -> Obstacle | None:
         """Why it does not apply to a request, or None if it does."""
