@@ -1,6 +1,7 @@
 """Who is asking, and with what request: everything ``authorize`` may judge by."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from moorage.domain.names import RegistryId
@@ -21,10 +22,31 @@ class RequestFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What temporary credentials of STS carry besides the principal that they stand for.
+
+    ``role_arn`` is the role taken on; None for the session of a user itself (GetSessionToken). ``policies`` narrow
+    what the principal may do: texts, and ARNs of managed policies. ``facts`` are condition keys, in small letters,
+    that stay what they were when the session began, such as ``aws:federatedprovider``. Times are microseconds
+    since the epoch, UTC.
+    """
+
+    name: str
+    issued_at: int
+    expires_at: int
+    role_arn: str | None = None
+    policies: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """An authenticated principal with the region its request is for.
 
     ``access_key_id`` is the key it proved itself with; its state is read afresh inside each transaction.
+    With temporary credentials there is a ``session``: ``principal_arn`` is then that of the role's session
+    (``arn:aws:sts::…:assumed-role/role/session``), or of the user who has it.
     ``is_trusted`` is set by ``--dev`` alone: such a caller exists without a row and may do everything.
     """
 
@@ -34,6 +56,7 @@ class Caller:
     region: str
     request: RequestFacts
     is_trusted: bool = False
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
