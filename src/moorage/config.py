@@ -150,7 +150,7 @@ class Settings(BaseSettings):
         "",
         description="File of the audit log; empty means audit/audit.log in the data directory, - standard output.",
     )
-    audit_file_bytes: Annotated[int, Field(ge=4 * MEBIBYTE)] = Field(
+    audit_file_bytes: Annotated[int, Field(ge=64 * 1024)] = Field(
         100 * MEBIBYTE, description="Bytes of the audit file at which another is begun."
     )
     audit_files_kept: Annotated[int, Field(ge=1, le=1_000)] = Field(

@@ -2,7 +2,7 @@
 
 import typer
 
-from moorage.cli import configuration, credentials, doctor, migrate, serve, tls, version
+from moorage.cli import audit, configuration, credentials, doctor, migrate, serve, tls, version
 
 application = typer.Typer(
     name="moorage",
@@ -11,6 +11,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 serve.register(application)
+audit.register(application)
 configuration.register(application)
 credentials.register(application)
 doctor.register(application)

@@ -29,7 +29,7 @@ _LIST_UNEXPORTED = Query(
 )
 _MARK = Statement(audit.update().where(audit.c.id.in_(any_of("id"))).values(exported_at=bindparam("now")))
 _STALE = select(audit.c.id).where(audit.c.exported_at <= bindparam("before")).limit(bindparam("limit"))
-_DELETE_STALE = Statement(audit.delete().where(audit.c.id.in_(_STALE.scalar_subquery())))
+_DELETE_STALE = Statement(audit.delete().where(audit.c.id.in_(_STALE)))
 
 
 def add_record(tx: Transaction, record: str) -> None:

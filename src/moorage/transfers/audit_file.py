@@ -136,7 +136,8 @@ class AuditFile:
             _write_all(descriptor, lines)
         except OSError:
             # With the disk full a part may have been written: the next attempt writes all of it.
-            os.ftruncate(descriptor, size)
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
             raise
 
     def _current(self) -> int:

@@ -1,0 +1,190 @@
+"""``moorage audit tail``: the audit log by repository and principal, as it is and as it grows."""
+
+import contextlib
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import IO, Annotated, Any, Final
+
+import typer
+
+from moorage.cli.flags import fail, with_settings
+from moorage.config import Settings
+from moorage.transfers.audit_file import audit_path, rotated
+
+#: Seconds between two looks at a log that did not grow.
+POLL_SECONDS: Final = 0.2
+
+_MEMBERS_OF_WHO: Final = ("arn", "userName", "accessKeyId", "principalId", "accountId")
+
+
+class Output(StrEnum):
+    """How records are shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records are asked for; what is empty does not matter."""
+
+    repository: str = ""
+    principal: str = ""
+
+    def find(self, line: bytes) -> dict[str, Any] | None:
+        """The record of a line, if it is one that is asked for."""
+        try:
+            record = json.loads(line)
+        except ValueError:
+            return None
+        if self.repository and not self._is_about(record):
+            return None
+        who = record["userIdentity"]
+        if self.principal and self.principal not in {who.get(member) for member in _MEMBERS_OF_WHO}:
+            return None
+        return dict(record)
+
+    def _is_about(self, record: dict[str, Any]) -> bool:
+        named = (record["requestParameters"] or {}).get("repositoryName")
+        end = f":repository/{self.repository}"
+        return named == self.repository or any(one["ARN"].endswith(end) for one in record.get("resources", ()))
+
+
+def register(application: typer.Typer) -> None:
+    """Add the group of commands."""
+    group = typer.Typer(help="The audit log.", no_args_is_help=True)
+    group.callback()(_group)
+    group.command("tail")(with_settings(tail, "data_dir"))
+    application.add_typer(group, name="audit")
+
+
+def _group() -> None:
+    """The audit log."""
+
+
+def tail(
+    settings: Settings,
+    repository: Annotated[str, typer.Option("--repository", help="Only calls about this repository.")] = "",
+    principal: Annotated[
+        str, typer.Option("--principal", help="Only calls by this ARN, user, access key or account.")
+    ] = "",
+    lines: Annotated[int, typer.Option("--lines", min=0, help="How many of the last records to show.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what is recorded from now on.")] = False,
+    output: Annotated[
+        Output, typer.Option("--output", help="A line to read each, or the records.")
+    ] = Output.TEXT,
+) -> None:
+    """Show the last records of the audit log: what was read, refused and changed, by both APIs."""
+    path = audit_path(settings)
+    if path is None:
+        fail(
+            "audit_file: the audit log goes to standard output of the server, where it can be filtered", code=1
+        )
+    wanted = Wanted(repository, principal)
+    try:
+        with path.open("rb") as file:
+            for line in last_lines(file, path, wanted, lines):
+                show(line, wanted, output)
+            if follow:
+                with contextlib.suppress(KeyboardInterrupt):
+                    for line in new_lines(file, path):
+                        show(line, wanted, output)
+    except OSError as error:
+        fail(f"{path} cannot be read: {error.strerror}", code=1)
+
+
+def show(line: bytes, wanted: Wanted, output: Output) -> None:
+    """Write a record if it is asked for."""
+    record = wanted.find(line)
+    if record is not None:
+        typer.echo(line.decode().rstrip("\n") if output is Output.JSON else render(record))
+
+
+def last_lines(file: IO[bytes], path: Path, wanted: Wanted, count: int) -> list[bytes]:
+    """The last lines that are asked for, of this file and of those that it follows."""
+    found = _last(file, wanted, count)
+    number = 1
+    while len(found) < count and rotated(path, number).exists():
+        with rotated(path, number).open("rb") as older:
+            found.extendleft(reversed(_last(older, wanted, count - len(found))))
+        number += 1
+    return list(found)
+
+
+def _last(file: IO[bytes], wanted: Wanted, count: int) -> deque[bytes]:
+    return deque((line for line in whole_lines(file) if wanted.find(line) is not None), maxlen=count)
+
+
+def whole_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Lines up to the end; before one that is not complete yet the file stands as if it had not been read."""
+    while True:
+        begin = file.tell()
+        line = file.readline()
+        if not line.endswith(b"\n"):
+            file.seek(begin)
+            return
+        yield line
+
+
+def new_lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """Lines as they come, for ever, also across rotations."""
+    with contextlib.ExitStack() as opened:
+        while True:
+            is_rotated = _identity(path) not in {None, _identity(file)}
+            # What was written before it was rotated is there now, and nothing will follow.
+            yield from whole_lines(file)
+            if is_rotated:
+                later = _successor(file, path)
+                opened.close()
+                file = opened.enter_context(later.open("rb"))
+            else:
+                time.sleep(POLL_SECONDS)
+
+
+def _successor(file: IO[bytes], path: Path) -> Path:
+    """The file that was begun when this one was full; the oldest that is left when this one is gone itself."""
+    later = path
+    for number in range(1, 1_001):
+        candidate = rotated(path, number)
+        if _identity(candidate) in {None, _identity(file)}:
+            break
+        later = candidate
+    return later
+
+
+def _identity(file: Path | IO[bytes]) -> tuple[int, int] | None:
+    try:
+        facts = file.stat() if isinstance(file, Path) else os.fstat(file.fileno())
+    except FileNotFoundError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def render(record: dict[str, Any]) -> str:
+    """One record in a line: when, what, who, about what, from where, and what came of it."""
+    who = record["userIdentity"]
+    about = chain(
+        (one["ARN"].partition(":repository/")[2] for one in record.get("resources", ())),
+        [(record["requestParameters"] or {}).get("repositoryName"), "-"],
+    )
+    parts = (
+        record["eventTime"],
+        record["eventName"],
+        who.get("arn") or who.get("accessKeyId") or who["type"],
+        next(name for name in about if name),
+        record["sourceIPAddress"] or "-",
+        record.get("errorCode", "ok"),
+    )
+    return "  ".join(_printable(str(part)) for part in parts)
+
+
+def _printable(text: str) -> str:
+    """What terminals obey is not shown to them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
