@@ -49,7 +49,7 @@ _STATUS_TAIL = """
   crash left without a row.
 - Scrubbing: a blob that is missing or cut short is noticed and repaired by pushing it again; a flipped bit is not.
 - Access keys are made by `moorage credentials create`; they cannot be listed or withdrawn yet.
-- The audit log, and the history of tags as something to look at: it is written, but no face shows it yet.
+- The history of tags as something to look at: it is written, but no face shows it yet.
 - The console: `/console/` answers 404.
 
 ## What is proven, and by what
