@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -57,8 +57,12 @@ def await_records(path: Path, ids: set[str]) -> list[dict[str, Any]]:
 class Client:
     """One connection to ``/v2/`` that remembers the id of each request that was answered."""
 
+    #: Every connection that was made, to be ended with its test.
+    made: ClassVar[list[http.client.HTTPConnection]] = []
+
     def __init__(self, address: str, authorization: str) -> None:
         self._connection = http.client.HTTPConnection(address, timeout=PATIENCE)
+        self.made.append(self._connection)
         self._headers = {"Authorization": authorization, "User-Agent": "tests"}
         self.ids: list[str] = []
 
@@ -99,6 +103,14 @@ def log_in(address: str, credentials: Credentials) -> str:
 def log_of(served: Served) -> Path:
     """Its audit log."""
     return served.data_dir / "audit/audit.log"
+
+
+@pytest.fixture(autouse=True)
+def _connections() -> Iterator[None]:
+    yield
+    for connection in Client.made:
+        connection.close()
+    Client.made.clear()
 
 
 @pytest.fixture(scope="module")
