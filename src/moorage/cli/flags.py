@@ -104,6 +104,7 @@ _FORMS = {
     "account_id": "twelve digits are needed",
     "region": "a region such as eu-central-1 is needed",
     "log_level": "debug, info, warning or error is needed",
+    "audit_reads": "all, denied or off is needed",
 }
 
 

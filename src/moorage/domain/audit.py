@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -177,10 +178,10 @@ def record(
         request_id=note.facts.request_id,
         event_id=event_id,
         read_only=note.is_read_only,
-        resources=[_Resource(str(arn), arn.registry_id) for arn in note.repositories] or UNSET,
+        resources=[_Resource(str(arn), str(arn.registry_id)) for arn in note.repositories] or UNSET,
         event_type="AwsApiCall",
         management_event=True,
-        recipient_account_id=registry.registry_id,
+        recipient_account_id=str(registry.registry_id),
         event_category="Management",
     )
     return _encode(event)
@@ -199,7 +200,12 @@ def _encode(event: _Event) -> bytes:
 
 def event_time(micros: int) -> str:
     """A time as CloudTrail writes it: UTC, down to the second."""
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(micros // 1_000_000)
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _bounded_members(members: Elements) -> dict[str, Any]:
