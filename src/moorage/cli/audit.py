@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -133,7 +133,7 @@ def whole_lines(file: IO[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def new_lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
+def new_lines(file: IO[bytes], path: Path) -> Generator[bytes, None, None]:
     """Lines as they come, for ever, also across rotations."""
     with contextlib.ExitStack() as opened:
         while True:
