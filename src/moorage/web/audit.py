@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -19,7 +19,7 @@ from moorage.domain.audit import Failure, Note
 from moorage.domain.caller import RegistryKey
 from moorage.domain.errors import AccessDenied, AuthenticationError, RegistryError
 from moorage.transfers.audit_file import AuditFailed, AuditLog
-from moorage.web.asgi import Exchange, new_request_id, request_ids
+from moorage.web.asgi import Exchange, new_request_id
 from moorage.web.shortcut import Recorder
 
 #: Seconds between two writes to the log.
@@ -41,13 +41,34 @@ _log = structlog.get_logger()
 Naming = Callable[[RegistryError], tuple[str, str] | None]
 
 
-class Template(NamedTuple):
-    """A record without its time and its ids: what stands before, between and after them."""
+#: Characters of a request id that its process counts; those before are the same for all of its ready answers.
+_COUNTED: Final = 12
 
-    begin: bytes
-    middle: bytes
-    before_event_id: bytes
-    end: bytes
+
+class Template:
+    """A record without its time and its ids: what stands before, between and after them.
+
+    Each event id has a beginning of the template's own and ends as its request's id does, which is counted.
+    """
+
+    __slots__ = ("_begin", "_middle", "_second", "before_count", "before_request_id", "end")
+
+    def __init__(self, begin: bytes, middle: bytes, before_event_id: bytes, end: bytes) -> None:
+        self._begin = begin
+        self._middle = middle
+        self._second = -1
+        #: With the time of the record that was composed last.
+        self.before_request_id = b""
+        self.before_count = before_event_id + new_request_id()[:-_COUNTED].encode()
+        self.end = end
+
+    def pieces(self, request_id: bytes, now: int) -> tuple[bytes, ...]:
+        """A record for a time in microseconds."""
+        second = now // 1_000_000
+        if second != self._second:
+            self._second = second
+            self.before_request_id = self._begin + audit.event_time(now).encode() + self._middle
+        return self.before_request_id, request_id, self.before_count, request_id[-_COUNTED:], self.end
 
 
 #: A composed record; or a template with the id of the request and its time in microseconds.
@@ -68,8 +89,6 @@ class AuditBuffer:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._is_failing = False
-        self._times = _Times()
-        self._ids = request_ids()
 
     def start(self) -> None:
         """Begin to write, in the process that fills it, after it was forked."""
@@ -133,16 +152,8 @@ class AuditBuffer:
                 taken += len(item)
                 pieces.append(item)
             else:
-                (begin, middle, before_event_id, end), request_id, now = item
-                pieces += (
-                    begin,
-                    self._times.at(now),
-                    middle,
-                    request_id,
-                    before_event_id,
-                    next(self._ids),
-                    end,
-                )
+                template, request_id, now = item
+                pieces += template.pieces(request_id, now)
         self._bytes_taken += taken
         return pieces
 
@@ -156,22 +167,6 @@ class AuditBuffer:
             self.flush()
         except Exception:  # noqa: BLE001 - the thread has to go on, whatever it was
             _log.exception("audit_writer_failed")
-
-
-class _Times:
-    """Times as records have them; the last one is kept."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._text = b""
-
-    def at(self, now: int) -> bytes:
-        """A time in microseconds."""
-        second = now // 1_000_000
-        if second != self._second:
-            self._second = second
-            self._text = audit.event_time(now).encode()
-        return self._text
 
 
 class AuditTrail:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ ACCOUNT = RegistryId("123456789012")
 REGISTRY = RegistryKey(ACCOUNT, "eu-central-1")
 FACTS = RequestFacts("the-request-id", "v2", "203.0.113.12", False, 'a "quoted" agent', 1_795_254_378_500_000)
 CALLER = Caller(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", "AKIAIOSFODNN7EXAMPLE", "eu-central-1", FACTS)
+OTHER_ID, THIRD_ID = (b"0aa6ba9e-0a4d-4f0e-8f57-00000000000%d" % number for number in (1, 2))
 DENIED = AccessDenied(principal="p", action="a", resource="r", reason="because")
 MISSING = RepositoryNotFound(repository_name="a", registry_id=ACCOUNT)
 
@@ -118,15 +120,17 @@ def test_a_ready_answer_is_recorded_as_the_ordinary_one_but_for_its_time_and_ids
     trail, asked = Trail(), request()
     (ordinary,) = trail.see(asked, Response(200))
     record = trail.observer.prepare(Exchange(asked, "v2", 200))
-    record(b"another-id", 1_795_254_380_000_000, 5)
-    record(b"a-third-id", 1_795_254_380_999_999, 5)
+    record(OTHER_ID, 1_795_254_380_000_000, 5)
+    record(THIRD_ID, 1_795_254_380_999_999, 5)
     trail.buffer.flush()
     first, second = trail.log.records[1:]
-    changed = {"eventTime": "2026-11-21T09:46:20Z", "eventID": first["eventID"], "requestID": "another-id"}
+    changed = {"eventTime": "2026-11-21T09:46:20Z", "eventID": first["eventID"], "requestID": OTHER_ID.decode()}
     assert first == ordinary | changed
     assert list(first) == list(ordinary)
-    assert second["requestID"] == "a-third-id"
-    assert len({ordinary["eventID"], first["eventID"], second["eventID"]}) == 3
+    assert second["requestID"] == THIRD_ID.decode()
+    ids = {ordinary["eventID"], first["eventID"], second["eventID"], OTHER_ID.decode(), THIRD_ID.decode()}
+    assert len(ids) == 5
+    assert all(uuid.UUID(each).version == 4 for each in ids)
 
 
 def test_ready_answers_are_not_recorded_where_reads_are_not() -> None:
