@@ -98,3 +98,12 @@ def test_blobs_without_their_database_are_left_alone(settings: Settings) -> None
     with pytest.raises(wiring.StartRefused, match="restore it from a backup"):
         wiring.prepare(settings)
     assert not wiring.database_path(settings).exists()
+
+
+def test_a_start_whose_audit_log_cannot_be_written_is_refused(settings: Settings, tmp_path: Path) -> None:
+    """It is a mistake in the settings then; while the server runs it is never in the way."""
+    wrong = settings.model_copy(update={"audit_file": str(tmp_path)})
+    with pytest.raises(
+        wiring.StartRefused, match=r"the audit log cannot be written: .*audit_file names another"
+    ):
+        wiring.prepare(wrong)
