@@ -1,8 +1,9 @@
 """The audit of what was read and what was refused: an observer of every request, and the buffer behind it.
 
 Changes have their records already, in their own transactions (``services/audit``). The rest is recorded here once it
-is answered: a bounded buffer, which a thread empties into the audit log twice a second. So at most a second is lost in
-a crash; and where the log cannot be written, or not as fast as requests come, records are dropped and counted, and
+is answered: a bounded buffer, which a thread empties into the audit log twice a second. So at most a second is lost when a
+process dies; a power cut takes what the system had not written out yet as well, because syncing would make the pulls
+wait (docs/adr/0012-audit.md). And where the log cannot be written, or not as fast as requests come, records are dropped and counted, and
 no request waits or fails.
 """
 
@@ -133,14 +134,11 @@ class AuditBuffer:
             self._is_failing = True
 
     def _write(self) -> None:
-        is_anything_new = False
         while self._unwritten or self._waiting:
             # What a failure left comes first, and is written whole.
             self._unwritten = self._unwritten or b"".join(self._take())
             self._log.append(self._unwritten)
-            self._unwritten, is_anything_new = b"", True
-        if is_anything_new:
-            self._log.sync()
+            self._unwritten = b""
 
     def _take(self) -> list[bytes]:
         """Some records, composed, in pieces."""
