@@ -29,8 +29,11 @@ _KEYS: Final = frozenset(
 #: Keys whose names end in the key of a tag.
 _PREFIXES: Final = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/", "ecr:resourcetag/")
 
-# A claim of an OIDC provider: its address without scheme, and the claim's name.
-_CLAIM: Final = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::[0-9]+)?(?:/[^:]*)?:[a-z0-9_.-]+")
+# A claim of an OIDC provider: its address without scheme, and the claim's name. A host of one word has a port, as it
+# would look like a service of AWS otherwise.
+_CLAIM: Final = re.compile(
+    r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::[0-9]{1,5})?|[a-z0-9-]+:[0-9]{1,5})(?:/[^:]*)?:[a-z0-9_.-]+"
+)
 
 
 def is_known(key: str, *, with_claims: bool = False) -> bool:

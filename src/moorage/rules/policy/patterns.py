@@ -105,6 +105,9 @@ def is_plain(parts: Template) -> bool:
 
 def covers(pattern: str, text: str) -> bool:
     """Whether a rendered pattern covers the whole text."""
+    # What variables brought in may be far longer than the text, and is not worth a look then.
+    if len(pattern) - pattern.count("*") > len(text):
+        return False
     if "*" in text or "?" in text:
         text = text.translate(_LITERALLY)
     return wildcards.matches(pattern, text, question_mark=True)

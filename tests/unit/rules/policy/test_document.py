@@ -178,6 +178,25 @@ def test_claims_of_web_identities_are_keys_of_trust_policies_alone() -> None:
     assert judged(identity, request) is None
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("accounts.google.com:aud", True),
+        ("oidc.eks.eu-central-1.amazonaws.com/id/1A2B:sub", True),
+        ("localhost:8443:sub", True),
+        ("127.0.0.1:8443/realm/a:email_verified", True),
+        ("aws:SourceVpc", False),
+        ("localhost:sub", False),
+    ],
+)
+def test_claims_go_by_the_address_of_their_issuer(key: str, expected: bool) -> None:
+    """With its port and path; a word alone is a service, whose other keys are unknown."""
+    condition = {"StringEquals": {key: "x"}}
+    policy = _parse(Kind.TRUST, Action="sts:AssumeRoleWithWebIdentity", Condition=condition)
+    request = asked(Principal(PrincipalKind.WEB_IDENTITY, "p"), "sts:AssumeRoleWithWebIdentity")
+    assert (judged(policy, request._replace(context={key.lower(): ("x",)})) is not None) is expected
+
+
 @pytest.mark.parametrize(("effect", "expected"), [("Allow", False), ("Deny", True)])
 def test_an_unknown_key_fails_closed(effect: str, expected: bool) -> None:
     """An Allow never applies, a Deny does, unless another condition is certainly not met."""

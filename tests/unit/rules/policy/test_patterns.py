@@ -40,6 +40,13 @@ def test_many_parts_and_variables_end() -> None:
     assert _judges({"Resource": value}, "arn:aws:ecr:::" + "x" * MANY)
 
 
+def test_variables_that_grow_beyond_the_text_end() -> None:
+    """Ten million characters of pattern for a text of ten thousand, also where a wildcard makes it take positions."""
+    pattern = "?" + "${aws:useragent}" * MANY
+    assert not _judges({"Condition": {"StringLike": {"aws:UserAgent": pattern}}}, "*", "a" * 10_000)
+    assert not _judges({"Resource": f"arn:aws:ecr:::{pattern}"}, "arn:aws:ecr:::a", "a" * 10_000)
+
+
 @pytest.mark.parametrize(
     ("pattern", "resource", "expected"),
     [
