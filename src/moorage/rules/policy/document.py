@@ -60,6 +60,9 @@ _SID: Final = re.compile(r"[A-Za-z0-9]*")
 #: How many actions a policy remembers its statements for; there are fewer, but who asks is not ours to trust.
 _MOST_ACTIONS: Final = 256
 
+#: Twice the characters of the longest policies of ECR and of roles.
+_LONGEST_KEPT: Final = 20_480
+
 _Chosen = tuple[tuple[Statement, ...], tuple[Statement, ...]]
 
 
@@ -111,9 +114,21 @@ class Policy:
         return frozenset().union(*(one.arns for one in named))
 
 
-@lru_cache(maxsize=2048)
 def parse(text: str | bytes, kind: Kind) -> Policy:
-    """Read a policy; the caller bounds its size. The same text is compiled once. Raises ``PolicyInvalid``."""
+    """Read a policy; the caller bounds its size. Raises ``PolicyInvalid``.
+
+    The same text is compiled once, if it is no longer than policies with anything to say: what is kept stays small,
+    however much white space somebody puts into them.
+    """
+    return (_kept if len(text) <= _LONGEST_KEPT else _compile)(text, kind)
+
+
+@lru_cache(maxsize=2048)
+def _kept(text: str | bytes, kind: Kind) -> Policy:
+    return _compile(text, kind)
+
+
+def _compile(text: str | bytes, kind: Kind) -> Policy:
     content = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
     try:
         members = json_document.load_object(content)

@@ -305,6 +305,14 @@ def test_a_text_is_compiled_once() -> None:
     assert document.parse(texts[0], Kind.IDENTITY) is not first
 
 
+def test_a_text_of_much_white_space_is_not_kept() -> None:
+    """Many of them would fill the memory; what they say is the same."""
+    text = '{"Statement": []' + " " * 20_480 + "}"
+    first, again = (document.parse(text, Kind.IDENTITY) for _ in range(2))
+    assert first is not again
+    assert first.statements == again.statements
+
+
 _WORDS = st.sampled_from(
     [
         "*",
