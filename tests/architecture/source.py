@@ -20,6 +20,7 @@ LATE = {
     "moorage.cli.certificates",
     "moorage.cli.checks",
     "moorage.cli.findings",
+    "moorage.cli.identities",
     "moorage.cli.main",
     "moorage.metadata.migrate_postgresql",
     "moorage.metadata.postgresql",

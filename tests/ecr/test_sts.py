@@ -8,6 +8,10 @@ import botocore.session
 import pytest
 from botocore.parsers import create_parser
 
+from moorage.auth.credentials import AccessKey
+from moorage.auth.sealing import MasterKey
+from moorage.domain.names import RegistryId
+from moorage.services import access_keys, principals
 from tests.ecr.driver import ACCOUNT, KEY, OTHER_KEY, Answer, Driver, Key, Sent
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -49,6 +53,20 @@ def test_caller_identity_of_another_account(driver: Driver) -> None:
     """Each key says who holds it."""
     answer = driver.send(driver.sign(None, IDENTITY, service="sts", headers=FORM, key=OTHER_KEY))
     assert parse(answer)["Account"] == "999999999999"
+
+
+def test_caller_identity_of_a_user(driver: Driver) -> None:
+    """Its unique id, and its ARN with its path."""
+    user = driver.database.write_now(principals.create_user, RegistryId(ACCOUNT), "alice", "/team/")
+    key = Key("AKIAALICE", "the secret of a user")
+    made = AccessKey(key.access_key_id, key.secret)
+    driver.database.write_now(
+        access_keys.create_access_key, RegistryId(ACCOUNT), "alice", made, MasterKey(bytes(32))
+    )
+    parsed = parse(driver.send(driver.sign(None, IDENTITY, service="sts", headers=FORM, key=key)))
+    assert (parsed["Account"], parsed["UserId"]) == (ACCOUNT, user.unique_id)
+    assert parsed["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/team/alice"
+    assert user.unique_id.startswith("AIDA")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -3,7 +3,7 @@
 import json
 
 from moorage.metadata.database import Database
-from moorage.services import principals
+from moorage.services import policies, principals
 from tests.support.callers import ACCOUNT
 
 
@@ -39,3 +39,8 @@ def add_alice(database: Database) -> principals.Principal:
 def add_builder(database: Database) -> principals.Principal:
     """The role builder of the default account."""
     return database.write_now(principals.create_role, ACCOUNT, "builder", TRUST)
+
+
+def add_policy(database: Database, name: str = "pull") -> policies.ManagedPolicy:
+    """A managed policy of the default account."""
+    return database.write_now(policies.create_policy, ACCOUNT, name, PULL)

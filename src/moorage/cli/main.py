@@ -3,9 +3,11 @@
 import typer
 
 from moorage.cli import audit, configuration, credentials, doctor, migrate, serve, tls, version
+from moorage.cli.late_groups import LateGroups
 
 application = typer.Typer(
     name="moorage",
+    cls=LateGroups,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

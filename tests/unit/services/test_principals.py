@@ -8,6 +8,7 @@ import pytest
 from moorage.config import Quotas
 from moorage.domain.caller import Caller
 from moorage.domain.errors import (
+    DeleteConflict,
     EntityAlreadyExists,
     InvalidRequest,
     LimitExceeded,
@@ -20,10 +21,10 @@ from moorage.domain.errors import (
 from moorage.domain.iam import PrincipalKind
 from moorage.metadata.database import Database
 from moorage.metadata.principals import find_principal
-from moorage.services import accounts, principals
+from moorage.services import accounts, principal_policies, principals
 from tests.support.callers import ACCOUNT, OTHER_ACCOUNT, enroll
 from tests.support.database import START, all_rows, fresh_database
-from tests.support.identities import PULL, TRUST, add_alice, add_builder
+from tests.support.identities import PULL, TRUST, add_alice, add_builder, add_policy
 
 BOTH: list[PrincipalKind] = ["user", "role"]
 
@@ -235,6 +236,24 @@ def test_what_was_derived_is_out_of_date_with_the_tags(database: Database, kind:
 
 
 # --- Removed -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_who_still_has_policies_is_not_removed(database: Database, kind: PrincipalKind) -> None:
+    """First what belongs to it, as with AWS."""
+    add(database, kind, "alice")
+    add_policy(database)
+    database.write_now(principal_policies.attach_policy, ACCOUNT, kind, "alice", "pull")
+    with pytest.raises(DeleteConflict, match="detach all policies"):
+        database.write_now(principals.delete_principal, ACCOUNT, kind, "alice")
+    database.write_now(principal_policies.detach_policy, ACCOUNT, kind, "alice", "pull")
+    database.write_now(principal_policies.put_inline, ACCOUNT, kind, "alice", "own", PULL)
+    with pytest.raises(DeleteConflict, match="delete policies"):
+        database.write_now(principals.delete_principal, ACCOUNT, kind, "alice")
+    database.write_now(principal_policies.delete_inline, ACCOUNT, kind, "alice", "own")
+    database.write_now(principals.delete_principal, ACCOUNT, kind, "alice")
+    with pytest.raises(NoSuchEntity):
+        database.read_now(principals.get_principal, ACCOUNT, kind, "alice")
 
 
 def test_a_root_is_no_user(database: Database, caller: Caller) -> None:

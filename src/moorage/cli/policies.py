@@ -1,0 +1,204 @@
+"""``moorage policy``: what users and roles may do.
+
+A policy is either managed, with a name in its account, and attached to any number of users and roles; or inline, part
+of one user or role that is named by ``--user`` or ``--role``.
+"""
+
+import json
+from typing import Annotated
+
+import typer
+
+from moorage.cli import answers
+from moorage.cli.answers import Output, OutputOption
+from moorage.cli.desk import (
+    AccountOption,
+    PathOption,
+    RoleOption,
+    UserOption,
+    Work,
+    at_work,
+    every,
+    one_of,
+    read_document,
+)
+from moorage.cli.flags import fail, with_settings
+from moorage.config import Settings
+from moorage.services import policies, principal_policies, principals
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the policy.")]
+Reference = Annotated[
+    str,
+    typer.Argument(metavar="POLICY", help="Name or ARN of a managed policy: the account's own, or one of AWS."),
+]
+DocumentOption = Annotated[
+    str,
+    typer.Option("--document", metavar="FILE", help="File with the policy as JSON; - is standard input."),
+]
+
+
+def group() -> typer.Typer:
+    """The group of commands."""
+    made = typer.Typer(
+        name="policy", add_completion=False, help="Policies of users and roles.", no_args_is_help=True
+    )
+    for name, command in (
+        ("create", create),
+        ("put", put),
+        ("list", list_policies),
+        ("show", show),
+        ("delete", delete),
+        ("attach", attach),
+        ("detach", detach),
+        ("boundary", boundary),
+    ):
+        made.command(name)(with_settings(command, "data_dir", "database"))
+    return made
+
+
+def create(
+    settings: Settings,
+    name: Name,
+    document: DocumentOption,
+    path: PathOption = "/",
+    account: AccountOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Make a managed policy, which applies to nobody yet: `moorage policy attach` comes next."""
+    text = read_document(document)
+    with at_work(settings, account) as work:
+        made = work.write(policies.create_policy, name, text, path)
+    answers.show({"Policy": answers.policy(made)}, output)
+
+
+def put(
+    settings: Settings,
+    name: Name,
+    document: DocumentOption,
+    user: UserOption = None,
+    role: RoleOption = None,
+    account: AccountOption = None,
+) -> None:
+    """Replace the text of a managed policy; or, with --user or --role, add or replace an inline one."""
+    text = read_document(document)
+    inline = None if user is None and role is None else one_of(user, role)
+    with at_work(settings, account) as work:
+        if inline is None:
+            work.write(policies.put_policy, name, text)
+        else:
+            work.write(principal_policies.put_inline, *inline, name, text)
+    typer.echo(f"policy {name} is put")
+
+
+def list_policies(
+    settings: Settings,
+    user: UserOption = None,
+    role: RoleOption = None,
+    account: AccountOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List the managed policies of an account and of AWS; or, with --user or --role, what applies to one."""
+    whom = None if user is None and role is None else one_of(user, role)
+    with at_work(settings, account) as work:
+        if whom is None:
+            document = {"Policies": [answers.policy(policy) for policy in _all(work)]}
+        else:
+            found = work.read(principals.get_principal, *whom)
+            attached = work.read(principal_policies.list_attached, *whom)
+            inline = work.read(principal_policies.list_inline, *whom)
+    if whom is None:
+        answers.show_list(document, output, "PolicyName", "Arn", "UpdateDate")
+    else:
+        answers.show({found.kind.capitalize(): answers.applied(found, attached, inline)}, output)
+
+
+def _all(work: Work) -> list[policies.ManagedPolicy]:
+    own = every(
+        lambda after, limit: work.read(policies.list_policies, after, limit), lambda policy: policy.name
+    )
+    return [*own, *policies.list_aws_policies()]
+
+
+def show(
+    settings: Settings,
+    name: Reference,
+    user: UserOption = None,
+    role: RoleOption = None,
+    account: AccountOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show a managed policy with its text; or, with --user or --role, an inline one."""
+    whom = None if user is None and role is None else one_of(user, role)
+    with at_work(settings, account) as work:
+        if whom is None:
+            found = answers.policy_with_text(work.read(policies.get_policy, name))
+        else:
+            kind, principal_name = whom
+            text = work.read(principal_policies.get_inline, kind, principal_name, name)
+            found = {f"{kind.capitalize()}Name": principal_name, "PolicyName": name}
+            found |= {"PolicyDocument": json.loads(text)}
+    answers.show({"Policy": found}, output)
+
+
+def delete(
+    settings: Settings,
+    name: Name,
+    user: UserOption = None,
+    role: RoleOption = None,
+    account: AccountOption = None,
+) -> None:
+    """Remove a managed policy that applies to nobody any more; or, with --user or --role, an inline one."""
+    inline = None if user is None and role is None else one_of(user, role)
+    with at_work(settings, account) as work:
+        if inline is None:
+            work.write(policies.delete_policy, name)
+        else:
+            work.write(principal_policies.delete_inline, *inline, name)
+    typer.echo(f"policy {name} is removed")
+
+
+def attach(
+    settings: Settings,
+    policy: Reference,
+    user: UserOption = None,
+    role: RoleOption = None,
+    account: AccountOption = None,
+) -> None:
+    """Let a managed policy apply to a user or role, from the next request on."""
+    kind, name = one_of(user, role)
+    with at_work(settings, account) as work:
+        arn = work.write(principal_policies.attach_policy, kind, name, policy)
+    typer.echo(f"{arn} is attached to {kind} {name}")
+
+
+def detach(
+    settings: Settings,
+    policy: Reference,
+    user: UserOption = None,
+    role: RoleOption = None,
+    account: AccountOption = None,
+) -> None:
+    """Let a managed policy apply to a user or role no more, from the next request on."""
+    kind, name = one_of(user, role)
+    with at_work(settings, account) as work:
+        arn = work.write(principal_policies.detach_policy, kind, name, policy)
+    typer.echo(f"{arn} is detached from {kind} {name}")
+
+
+def boundary(
+    settings: Settings,
+    policy: Annotated[
+        str | None, typer.Argument(metavar="POLICY", help="Name or ARN of a managed policy.")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Lift the boundary.")] = False,
+    user: UserOption = None,
+    role: RoleOption = None,
+    account: AccountOption = None,
+) -> None:
+    """Let a managed policy bound what a user or role may do, whatever else allows it."""
+    kind, name = one_of(user, role)
+    if none == (policy is not None):
+        fail("either POLICY or --none is needed")
+    with at_work(settings, account) as work:
+        arn = work.write(principal_policies.set_boundary, kind, name, policy)
+    typer.echo(f"{kind} {name} has no boundary" if arn is None else f"{kind} {name} is bounded by {arn}")

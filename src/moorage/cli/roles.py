@@ -1,0 +1,121 @@
+"""``moorage role``: the roles of an account."""
+
+from typing import Annotated
+
+import typer
+
+from moorage.cli import answers
+from moorage.cli.answers import Output, OutputOption
+from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, every, pairs, read_document
+from moorage.cli.flags import fail, with_settings
+from moorage.config import Settings
+from moorage.services import principal_policies, principals
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the role.")]
+
+_TRUST_HELP = "File with the policy that says who may assume the role; - is standard input."
+_SECONDS_HELP = "Seconds that a session lasts at most, 900 to 43200."
+
+
+def group() -> typer.Typer:
+    """The group of commands."""
+    made = typer.Typer(name="role", add_completion=False, help="Roles of an account.", no_args_is_help=True)
+    for name, command in (
+        ("create", create),
+        ("list", list_roles),
+        ("show", show),
+        ("update", update),
+        ("delete", delete),
+        ("tag", tag),
+        ("untag", untag),
+    ):
+        made.command(name)(with_settings(command, "data_dir", "database"))
+    return made
+
+
+def create(
+    settings: Settings,
+    name: Name,
+    trust: Annotated[str, typer.Option("--trust", metavar="FILE", help=_TRUST_HELP)],
+    path: PathOption = "/",
+    max_session: Annotated[int, typer.Option("--max-session", help=_SECONDS_HELP)] = principals.DEFAULT_SESSION,
+    tags: TagOption = None,
+    account: AccountOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Make a role, which may do nothing yet: `moorage policy attach` comes next."""
+    given, text = pairs(tags), read_document(trust)
+    with at_work(settings, account) as work:
+        made = work.write(principals.create_role, name, text, path, given, max_session)
+    answers.show({"Role": answers.principal(made)}, output)
+
+
+def list_roles(settings: Settings, account: AccountOption = None, output: OutputOption = Output.TEXT) -> None:
+    """List the roles of an account."""
+    with at_work(settings, account) as work:
+        found = every(
+            lambda after, limit: work.read(principals.list_principals, "role", after, limit),
+            lambda role: role.name,
+        )
+    document = {"Roles": [answers.principal(role) for role in found]}
+    answers.show_list(document, output, "RoleName", "Arn", "MaxSessionDuration", "CreateDate")
+
+
+def show(
+    settings: Settings, name: Name, account: AccountOption = None, output: OutputOption = Output.TEXT
+) -> None:
+    """Show a role with its policies."""
+    with at_work(settings, account) as work:
+        found = work.read(principals.get_principal, "role", name)
+        attached = work.read(principal_policies.list_attached, "role", name)
+        inline = work.read(principal_policies.list_inline, "role", name)
+    answers.show({"Role": answers.applied(found, attached, inline)}, output)
+
+
+def update(
+    settings: Settings,
+    name: Name,
+    trust: Annotated[str | None, typer.Option("--trust", metavar="FILE", help=_TRUST_HELP)] = None,
+    max_session: Annotated[int | None, typer.Option("--max-session", help=_SECONDS_HELP)] = None,
+    account: AccountOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Change who may assume a role, or for how long; sessions that were begun go on."""
+    if trust is None and max_session is None:
+        fail("one of --trust and --max-session is needed")
+    text = None if trust is None else read_document(trust)
+    with at_work(settings, account) as work:
+        changed = work.write(principals.update_role, name, text, max_session)
+    answers.show({"Role": answers.principal(changed)}, output)
+
+
+def delete(settings: Settings, name: Name, account: AccountOption = None) -> None:
+    """Remove a role that has no policies any more."""
+    with at_work(settings, account) as work:
+        work.write(principals.delete_principal, "role", name)
+    typer.echo(f"role {name} is removed")
+
+
+def tag(
+    settings: Settings,
+    name: Name,
+    tags: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Tags to put.")],
+    account: AccountOption = None,
+) -> None:
+    """Put tags on a role; policies can ask for them."""
+    given = pairs(tags)
+    with at_work(settings, account) as work:
+        work.write(principals.tag_principal, "role", name, given)
+    typer.echo(f"role {name} is tagged")
+
+
+def untag(
+    settings: Settings,
+    name: Name,
+    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="Keys of the tags to take.")],
+    account: AccountOption = None,
+) -> None:
+    """Take tags from a role."""
+    with at_work(settings, account) as work:
+        work.write(principals.untag_principal, "role", name, keys)
+    typer.echo(f"role {name} is untagged")
