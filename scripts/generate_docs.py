@@ -44,11 +44,11 @@ _STATUS_TAIL = """
 ## What else is not there yet
 
 - S3: `--storage` refuses by name; blobs are files. Nothing moves a registry from SQLite to PostgreSQL yet.
-- Users, roles and policies: each account has its root, who may do everything in that account and nothing in others.
+- Policies: users, roles and their policies can be made ([access.md](access.md)), but nothing is allowed by them yet.
+  Each account has its root, who may do everything in that account and nothing in others.
 - Garbage collection: what is deleted is gone for every client, its bytes stay on the disk. So do files that a
   crash left without a row.
 - Scrubbing: a blob that is missing or cut short is noticed and repaired by pushing it again; a flipped bit is not.
-- Access keys are made by `moorage credentials create`; they cannot be listed or withdrawn yet.
 - The history of tags as something to look at: it is written, but no face shows it yet.
 - The console: `/console/` answers 404.
 
