@@ -48,7 +48,14 @@ def show_list(document: Document, output: Output, *columns: str) -> None:
 def _lines(document: Document) -> str:
     (facts,) = document.values()
     width = max(map(len, facts))
-    return "\n".join(f"{name:{width}}  {_cell(value)}" for name, value in facts.items())
+    return "\n".join(f"{name:{width}}  {_block(value, width + 2)}" for name, value in facts.items())
+
+
+def _block(value: object, column: int) -> str:
+    """A value beside its name; what has parts takes several lines, all from the same column on."""
+    if value and isinstance(value, dict | list):
+        return json.dumps(value, indent=2).replace("\n", "\n" + " " * column)
+    return _cell(value)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

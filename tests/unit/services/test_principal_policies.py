@@ -85,13 +85,13 @@ def test_what_is_not_attached_cannot_be_detached(people: Database) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda tx, who: attach_policy(tx, ACCOUNT, *who, "pull"),
-        lambda tx, who: detach_policy(tx, ACCOUNT, *who, "pull"),
-        lambda tx, who: set_boundary(tx, ACCOUNT, *who, "pull"),
-        lambda tx, who: put_inline(tx, ACCOUNT, *who, "own", PULL),
-        lambda tx, who: delete_inline(tx, ACCOUNT, *who, "own"),
-        lambda tx, who: list_attached(tx, ACCOUNT, *who),
-        lambda tx, who: list_inline(tx, ACCOUNT, *who),
+        lambda tx, who: attach_policy(tx, ACCOUNT, who[0], who[1], "pull"),
+        lambda tx, who: detach_policy(tx, ACCOUNT, who[0], who[1], "pull"),
+        lambda tx, who: set_boundary(tx, ACCOUNT, who[0], who[1], "pull"),
+        lambda tx, who: put_inline(tx, ACCOUNT, who[0], who[1], "own", PULL),
+        lambda tx, who: delete_inline(tx, ACCOUNT, who[0], who[1], "own"),
+        lambda tx, who: list_attached(tx, ACCOUNT, who[0], who[1]),
+        lambda tx, who: list_inline(tx, ACCOUNT, who[0], who[1]),
     ],
 )
 def test_nobody_is_given_anything_who_is_not_there(
