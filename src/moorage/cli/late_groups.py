@@ -11,14 +11,14 @@ NAMES: Final = ("account", "user", "role", "key", "policy", "provider")
 class LateGroups(TyperGroup):
     """The program, whose further groups are found in ``identities``. Their types are private to typer."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, context: Any) -> list[str]:
         """All commands, for the help."""
-        return [*super().list_commands(ctx), *NAMES]
+        return [*super().list_commands(context), *NAMES]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, context: Any, cmd_name: str) -> Any:
         """The command or group of this name, loaded if it was not yet."""
         if cmd_name not in NAMES:
-            return super().get_command(ctx, cmd_name)
+            return super().get_command(context, cmd_name)
         from moorage.cli.identities import GROUPS
 
         return typer.main.get_command(GROUPS[cmd_name])
