@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from moorage.domain.arn import RepositoryArn
-from moorage.domain.caller import Caller, RegistryKey, RequestFacts
+from moorage.domain.caller import Caller, RegistryKey, RequestFacts, Session
 from moorage.domain.errors import RegistryError
 from moorage.domain.json_lines import escaped
 from moorage.domain.names import plain_text
@@ -66,8 +66,13 @@ class _Issuer(msgspec.Struct, rename="camel"):
     user_name: str
 
 
-class _Session(msgspec.Struct, rename="camel"):
-    session_issuer: _Issuer
+class _Attributes(msgspec.Struct, rename="camel"):
+    creation_date: str
+
+
+class _Session(msgspec.Struct, rename="camel", omit_defaults=True):
+    session_issuer: _Issuer | UnsetType = UNSET
+    attributes: _Attributes | UnsetType = UNSET
 
 
 class _Identity(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -247,13 +252,25 @@ def _identity(note: Note) -> _Identity:
     if resource == "root":
         return _Identity("Root", account, arn, account, key)
     if kind == "user":
-        return _Identity("IAMUser", f"{account}:{name}", arn, account, key, name.rpartition("/")[2])
+        context = UNSET if caller.session is None else _Session(attributes=_attributes(caller.session))
+        return _Identity("IAMUser", f"{account}:{name}", arn, account, key, name.rpartition("/")[2], context)
     if kind == "assumed-role":
-        return _Identity("AssumedRole", f"{account}:{name}", arn, account, key, UNSET, _session(account, name))
+        return _Identity(
+            "AssumedRole", f"{account}:{name}", arn, account, key, UNSET, _role_session(caller, name)
+        )
     return _Identity("AWSAccount", resource, account_id=account, access_key_id=key)
 
 
-def _session(account: str, name: str) -> _Session:
-    role = name.partition("/")[0]
-    arn = f"arn:aws:iam::{account}:role/{role}"
-    return _Session(_Issuer("Role", f"{account}:{role}", arn, account, role))
+def _role_session(caller: Caller, name: str) -> _Session:
+    """The session of a role, issued by the role; ``name`` is that of both, as the caller's ARN has it."""
+    account, role = str(caller.account_id), name.partition("/")[0]
+    session = caller.session
+    arn = (
+        session.role_arn if session is not None and session.role_arn else f"arn:aws:iam::{account}:role/{role}"
+    )
+    issuer = _Issuer("Role", f"{account}:{role}", arn, account, role)
+    return _Session(issuer, UNSET if session is None else _attributes(session))
+
+
+def _attributes(session: Session) -> _Attributes:
+    return _Attributes(event_time(session.issued_at))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from moorage.domain import audit
 from moorage.domain.arn import RepositoryArn
 from moorage.domain.audit import Failure, Note
-from moorage.domain.caller import Caller, RegistryKey, RequestFacts
+from moorage.domain.caller import Caller, RegistryKey, RequestFacts, Session
 from moorage.domain.names import RegistryId, RepositoryName
 
 ACCOUNT = RegistryId("123456789012")
@@ -119,6 +119,18 @@ def test_an_assumed_role_names_the_role() -> None:
         "ci",
         f"arn:aws:iam::{ACCOUNT}:role/ci",
     )
+
+
+def test_temporary_credentials_tell_when_they_were_given_out_and_by_which_role() -> None:
+    """A role's ARN has its path, which that of the session has not."""
+    arn = f"arn:aws:iam::{ACCOUNT}:role/team/ci"
+    session = Session("run-7", FACTS.received_at, FACTS.received_at + 1, role_arn=arn)
+    who = dataclasses.replace(caller("assumed-role/ci/run-7", "sts"), session=session)
+    context = recorded(note(who))["userIdentity"]["sessionContext"]
+    assert context["sessionIssuer"]["arn"] == arn
+    assert context["attributes"] == {"creationDate": "2026-11-21T09:46:18Z"}
+    user = dataclasses.replace(caller(), session=dataclasses.replace(session, role_arn=None))
+    assert recorded(note(user))["userIdentity"]["sessionContext"] == {"attributes": context["attributes"]}
 
 
 def test_credentials_that_were_not_proven_are_nobody_s() -> None:
