@@ -104,6 +104,10 @@ class Settings(BaseSettings):
         False, description="Accept any credentials and create repositories on push. Loopback only."
     )
     dev_beyond_loopback: bool = Field(False, description="Let dev listen on addresses that others can reach.")
+    anonymous_pull: bool = Field(
+        False,
+        description="Let a repository whose policy allows everybody (Principal *) be pulled without credentials.",
+    )
     root_access_key_id: str = Field(
         "", description="Root access key of the default account, taken at first start."
     )

@@ -19,6 +19,8 @@ ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/app"
 UPLOAD = "00000000-0000-4000-8000-000000000000"
 MANIFEST = json.dumps({"schemaVersion": 1, "name": "app", "fsLayers": []})
 
+POLICY = '{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:ListImages","Resource":"*"}}'
+
 #: An input of each operation that would succeed, or fail for what is missing, with the right caller.
 INPUTS: dict[str, dict[str, Any]] = {
     "BatchCheckLayerAvailability": {"repositoryName": "app", "layerDigests": [digest_of("x")]},
@@ -27,12 +29,16 @@ INPUTS: dict[str, dict[str, Any]] = {
     "CompleteLayerUpload": {"repositoryName": "app", "uploadId": UPLOAD, "layerDigests": [digest_of("x")]},
     "CreateRepository": {"repositoryName": "new"},
     "DeleteRepository": {"repositoryName": "app", "force": True},
+    "DeleteRegistryPolicy": {},
+    "DeleteRepositoryPolicy": {"repositoryName": "app"},
     "DescribeImages": {"repositoryName": "app"},
     "DescribeRegistry": {},
     "DescribeRepositories": {},
     "GetAccountSetting": {"name": "BLOB_MOUNTING"},
     "GetAuthorizationToken": {},
     "GetDownloadUrlForLayer": {"repositoryName": "app", "layerDigest": digest_of("layer of one")},
+    "GetRegistryPolicy": {},
+    "GetRepositoryPolicy": {"repositoryName": "app"},
     "InitiateLayerUpload": {"repositoryName": "app"},
     "ListImageReferrers": {"repositoryName": "app", "subjectId": {"imageDigest": digest_of("x")}},
     "ListImages": {"repositoryName": "app"},
@@ -40,6 +46,8 @@ INPUTS: dict[str, dict[str, Any]] = {
     "PutAccountSetting": {"name": "BLOB_MOUNTING", "value": "DISABLED"},
     "PutImage": {"repositoryName": "app", "imageManifest": MANIFEST, "imageTag": "v2"},
     "PutImageTagMutability": {"repositoryName": "app", "imageTagMutability": "IMMUTABLE"},
+    "PutRegistryPolicy": {"policyText": POLICY},
+    "SetRepositoryPolicy": {"repositoryName": "app", "policyText": POLICY},
     "TagResource": {"resourceArn": ARN, "tags": [{"Key": "a", "Value": "b"}]},
     "UntagResource": {"resourceArn": ARN, "tagKeys": ["team"]},
     "UploadLayerPart": {
@@ -52,7 +60,15 @@ INPUTS: dict[str, dict[str, Any]] = {
 }
 
 #: Operations that have no way to name another account's registry.
-OWN_REGISTRY = {"DescribeRegistry", "GetAccountSetting", "GetAuthorizationToken", "PutAccountSetting"}
+OWN_REGISTRY = {
+    "DeleteRegistryPolicy",
+    "DescribeRegistry",
+    "GetAccountSetting",
+    "GetAuthorizationToken",
+    "GetRegistryPolicy",
+    "PutAccountSetting",
+    "PutRegistryPolicy",
+}
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def test_another_account_sees_its_own_registry(driver: Driver) -> None:
     assert denied.json == {
         "__type": "AccessDeniedException",
         "message": "User: arn:aws:iam::999999999999:root is not authorized to perform: "
-        "ecr:DescribeRepositories on resource: * because no resource-based policy allows the "
+        "ecr:DescribeRepositories on resource: arn:aws:ecr:us-west-2:012345678910:repository/* because no resource-based policy allows the "
         "ecr:DescribeRepositories action",
     }
 

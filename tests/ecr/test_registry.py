@@ -41,9 +41,9 @@ def test_account_setting_that_is_enforced(driver: Driver) -> None:
 
 def test_account_setting_without_effect_is_refused(driver: Driver) -> None:
     """A value that would change nothing yet is refused by name."""
-    answer = driver.call("PutAccountSetting", name="REGISTRY_POLICY_SCOPE", value="V1")
-    assert (answer.status, "REGISTRY_POLICY_SCOPE=V1" in answer.message) == (501, True)
-    assert driver.ok("GetAccountSetting", name="REGISTRY_POLICY_SCOPE")["value"] == "V2"
+    answer = driver.call("PutAccountSetting", name="BASIC_SCAN_TYPE_VERSION", value="CLAIR")
+    assert (answer.status, "BASIC_SCAN_TYPE_VERSION=CLAIR" in answer.message) == (501, True)
+    assert driver.ok("GetAccountSetting", name="BASIC_SCAN_TYPE_VERSION")["value"] == "AWS_NATIVE"
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_SUCH", "x"), ("BLOB_MOUNTING", "SOMETIMES")])

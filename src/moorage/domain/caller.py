@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from moorage.domain.names import RegistryId
 
@@ -19,6 +19,10 @@ class RequestFacts:
     is_tls: bool
     user_agent: str
     received_at: int
+
+
+#: Stands for the account of whoever has none, as in CloudTrail.
+ANONYMOUS: Final = RegistryId("anonymous")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Caller:
     With temporary credentials there is a ``session``: ``principal_arn`` is then that of the role's session
     (``arn:aws:sts::…:assumed-role/role/session``), or of the user who has it.
     ``is_trusted`` is set by ``--dev`` alone: such a caller exists without a row and may do everything.
+    ``is_lasting`` says that what is decided now will be the answer at other times too: then nothing that depends on
+    the time can be decided.
     """
 
     account_id: RegistryId
@@ -57,6 +63,12 @@ class Caller:
     request: RequestFacts
     is_trusted: bool = False
     session: Session | None = None
+    is_lasting: bool = False
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether it showed no credentials."""
+        return self.account_id == ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)

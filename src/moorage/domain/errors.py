@@ -253,6 +253,18 @@ class RepositoryNotFound(NotFound):
     fields = ("repository_name", "registry_id")
 
 
+class RepositoryPolicyNotFound(NotFound):
+    """The repository has no policy."""
+
+    fields = ("repository_name", "registry_id")
+
+
+class RegistryPolicyNotFound(NotFound):
+    """The registry has no policy."""
+
+    fields = ("registry_id",)
+
+
 class ImageNotFound(NotFound):
     """The image does not exist; ``image_digest`` and ``image_tag`` are as asked, None where not given."""
 

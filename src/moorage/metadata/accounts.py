@@ -33,12 +33,14 @@ class KeyRow(NamedTuple):
 
 
 class KeyState(NamedTuple):
-    """What ``authorize`` judges an access key by."""
+    """What ``authorize`` judges an access key by; what applies to its principal is the same as long as the epoch is."""
 
     account_id: str
     principal_kind: str
     is_key_active: int
     is_account_active: int
+    principal_id: int
+    policy_epoch: int
 
 
 class SecretRow(NamedTuple):
@@ -50,7 +52,14 @@ class SecretRow(NamedTuple):
 
 
 #: Columns of a ``KeyState``, for statements that read one with more.
-KEY_STATE_COLUMNS = (principal.c.account_id, principal.c.kind, access_key.c.is_active, account.c.is_active)
+KEY_STATE_COLUMNS = (
+    principal.c.account_id,
+    principal.c.kind,
+    access_key.c.is_active,
+    account.c.is_active,
+    principal.c.id,
+    principal.c.policy_epoch,
+)
 
 _FIND_KEY = Query(
     select(
@@ -68,14 +77,6 @@ _FIND_KEY = Query(
     .join(account, account.c.id == principal.c.account_id)
     .where(access_key.c.id == bindparam("id")),
     KeyRow._make,
-)
-_FIND_STATE = Query(
-    select(*KEY_STATE_COLUMNS)
-    .select_from(access_key)
-    .join(principal, principal.c.id == access_key.c.principal_id)
-    .join(account, account.c.id == principal.c.account_id)
-    .where(access_key.c.id == bindparam("id")),
-    KeyState._make,
 )
 _ACCOUNT = select(account.c.id, account.c.name, account.c.is_active, account.c.created_at)
 _FIND_ACCOUNT = Query(_ACCOUNT.where(account.c.id == bindparam("id")), AccountRow._make)
@@ -120,11 +121,6 @@ _ADD_SECRET = Statement(secret.insert())
 def find_key(tx: Transaction, access_key_id: str) -> KeyRow | None:
     """The key with the state of its principal and account, or None."""
     return tx.find(_FIND_KEY, id=access_key_id)
-
-
-def find_key_state(tx: Transaction, access_key_id: str) -> KeyState | None:
-    """Whose key this is and whether it is good, or None."""
-    return tx.find(_FIND_STATE, id=access_key_id)
 
 
 def find_account(tx: Transaction, account_id: str) -> AccountRow | None:

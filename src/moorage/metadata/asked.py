@@ -1,5 +1,5 @@
-"""What a request is judged by and what it asks for, read by one statement: the caller's key, the repository, and
-the image or blob in it.
+"""What a request is judged by and what it asks for, read by one statement: the caller's key, the policies that are to
+be looked at, the repository, and the image or blob in it.
 
 One statement is a snapshot of its own and a third of the cost of three. Each half may be missing without the other,
 so that whoever judges does so before it looks at what exists.
@@ -31,26 +31,36 @@ from moorage.metadata.tables import (
 from moorage.metadata.transaction import Transaction
 
 
-class AskedRepository(NamedTuple):
-    """The caller's key and a repository."""
+class Standing(NamedTuple):
+    """What a request is judged by: the caller's key, and the policies of the registry and repository that are asked.
+
+    Each is None where it does not exist, or has no policy.
+    """
 
     key: KeyState | None
+    registry_policy_id: int | None
+    repository_id: int | None
+    repository_policy_id: int | None
+
+
+class AskedRepository(NamedTuple):
+    """A repository, for a caller who may."""
+
+    standing: Standing
     repository: RepositoryRow | None
 
 
 class AskedImage(NamedTuple):
-    """The caller's key, whether there is the repository, and the live image that a tag or digest names in it."""
+    """The live image that a tag or digest names in a repository."""
 
-    key: KeyState | None
-    has_repository: bool
+    standing: Standing
     image: ImageRow | None
 
 
 class AskedLayer(NamedTuple):
-    """The caller's key, whether there is the repository, and a blob as it sees it."""
+    """A blob as a repository sees it."""
 
-    key: KeyState | None
-    has_repository: bool
+    standing: Standing
     layer: LayerRow | None
 
 
@@ -77,34 +87,33 @@ def _asked() -> FromClause:
     )
 
 
-_COUNT = len(KEY_STATE_COLUMNS)
+_KEY_COUNT = len(KEY_STATE_COLUMNS)
+_STANDING_COLUMNS = (*KEY_STATE_COLUMNS, registry.c.policy_id, repository.c.id, repository.c.policy_id)
+_COUNT = len(_STANDING_COLUMNS)
 
 
 def _select(source: FromClause, *columns: Any) -> Select[Any]:
-    return select(*KEY_STATE_COLUMNS, *columns).select_from(source)
+    return select(*_STANDING_COLUMNS, *columns).select_from(source)
 
 
-def _key(row: Sequence[Any]) -> KeyState | None:
-    return None if row[0] is None else KeyState._make(row[:_COUNT])
+def _standing(row: Sequence[Any]) -> Standing:
+    key = None if row[0] is None else KeyState._make(row[:_KEY_COUNT])
+    return Standing(key, *row[_KEY_COUNT:_COUNT])
 
 
 def _make_repository(row: Sequence[Any]) -> AskedRepository:
     found = row[_COUNT:]
-    return AskedRepository(_key(row), None if found[0] is None else RepositoryRow._make(found))
+    return AskedRepository(_standing(row), None if found[0] is None else RepositoryRow._make(found))
 
 
 def _make_image(row: Sequence[Any]) -> AskedImage:
-    has_repository, *found = row[_COUNT:]
-    return AskedImage(
-        _key(row), has_repository is not None, None if found[0] is None else ImageRow._make(found)
-    )
+    found = row[_COUNT:]
+    return AskedImage(_standing(row), None if found[0] is None else ImageRow._make(found))
 
 
 def _make_layer(row: Sequence[Any]) -> AskedLayer:
-    has_repository, *found = row[_COUNT:]
-    return AskedLayer(
-        _key(row), has_repository is not None, None if found[0] is None else LayerRow._make(found)
-    )
+    found = row[_COUNT:]
+    return AskedLayer(_standing(row), None if found[0] is None else LayerRow._make(found))
 
 
 _REPOSITORY = Query(_select(_asked(), *REPOSITORY_COLUMNS), _make_repository)
@@ -113,7 +122,6 @@ _IMAGE_BY_TAG = Query(
         _asked()
         .outerjoin(tag, and_(tag.c.repository_id == repository.c.id, tag.c.name == bindparam("reference")))
         .outerjoin(image, image.c.id == tag.c.image_id),
-        repository.c.id,
         *IMAGE_COLUMNS,
     ),
     _make_image,
@@ -128,7 +136,6 @@ _IMAGE_BY_DIGEST = Query(
                 image.c.deleted_at.is_(None),
             ),
         ),
-        repository.c.id,
         *IMAGE_COLUMNS,
     ),
     _make_image,
@@ -140,7 +147,6 @@ _LAYER = Query(
             layer, and_(layer.c.repository_id == repository.c.id, layer.c.digest == bindparam("reference"))
         )
         .outerjoin(blob, blob.c.id == layer.c.blob_id),
-        repository.c.id,
         *LAYER_COLUMNS,
     ),
     _make_layer,

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql.psycopg import dialect as postgresql_dialect
 from moorage.config import Settings
 from moorage.metadata.database import Arguments, Result, UseCase
 from moorage.metadata.manifest_cache import ManifestCache
+from moorage.metadata.policy_cache import PolicyCache
 from moorage.metadata.postgresql_calls import CALL_SECONDS, GRACE_SECONDS, Call, Threads, unavailable
 from moorage.metadata.postgresql_refusals import PostgresqlRefused, PostgresqlTooOld
 from moorage.metadata.postgresql_session import OutcomeUnknown, Session, is_conflict, is_trouble
@@ -68,6 +69,7 @@ class PostgresqlDatabase:
         self._settings = settings
         self._clock = clock
         self._manifests = ManifestCache()
+        self._policies = PolicyCache()
         self._idle: deque[Session] = deque()
         self._is_closed = False
         self._connect_after = 0.0
@@ -132,7 +134,7 @@ class PostgresqlDatabase:
     def _read(self, call: Call) -> object:
         session = self._begin(_BEGIN_READ, call.deadline)
         try:
-            result: object = call.use_case(self._transaction(session, self._manifests))
+            result: object = call.use_case(self._transaction(session, self._manifests, self._policies))
             session.end_read()
         except psycopg.Error as error:
             raise _explain(error) from error
@@ -198,7 +200,7 @@ class PostgresqlDatabase:
         if has_company:
             session.save()
         # What a transaction reads may yet be rolled back: it keeps nothing for others.
-        transaction = self._transaction(session, ManifestCache(limit=0))
+        transaction = self._transaction(session, ManifestCache(limit=0), self._policies.without_keeping())
         call.refusal = None
         try:
             call.outcome = call.use_case(transaction)
@@ -209,8 +211,8 @@ class PostgresqlDatabase:
             session.undo()
             call.refusal = refusal
 
-    def _transaction(self, session: Session, manifests: ManifestCache) -> Transaction:
-        return Transaction(session, _DIALECT, self._settings, manifests, self._clock())
+    def _transaction(self, session: Session, manifests: ManifestCache, policies: PolicyCache) -> Transaction:
+        return Transaction(session, _DIALECT, self._settings, manifests, policies, self._clock())
 
     # --- Connections -----------------------------------------------------------------------------------------
 

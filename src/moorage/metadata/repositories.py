@@ -25,6 +25,7 @@ class RepositoryRow(NamedTuple):
     image_count: int
     registry_id: str
     region: str
+    policy_id: int | None
 
     @property
     def registry(self) -> RegistryKey:
@@ -46,6 +47,7 @@ REPOSITORY_COLUMNS = (
     repository.c.image_count,
     registry.c.account_id,
     registry.c.region,
+    repository.c.policy_id,
 )
 _COLUMNS = (
     select(*REPOSITORY_COLUMNS)

@@ -25,6 +25,7 @@ from moorage.config import Settings
 from moorage.domain.errors import TooManyRequests, Unavailable
 from moorage.metadata.database import Arguments, Result, UseCase
 from moorage.metadata.manifest_cache import ManifestCache
+from moorage.metadata.policy_cache import PolicyCache
 from moorage.metadata.transaction import LoneStatement, SnapshotNeeded, Transaction, is_one_statement
 from moorage.metadata.wal_index import WalIndex
 from moorage.metadata.write_lock import WriteLock
@@ -123,6 +124,7 @@ class SqliteDatabase:
         self._settings = settings
         self._clock = clock
         self._manifests = ManifestCache()
+        self._policies = PolicyCache()
         self._path = path
         # SQLite puts its log beside the file that a link stands for.
         self._wal = Path(f"{path.resolve()}-wal")
@@ -177,12 +179,14 @@ class SqliteDatabase:
     ) -> Result:
         self._reader.execute("BEGIN")
         try:
-            return use_case(self._transaction(self._reader, self._manifests), *args, **kwargs)
+            return use_case(self._transaction(self._reader, self._manifests, self._policies), *args, **kwargs)
         finally:
             self._reader.execute("COMMIT")
 
     def _lone_statement(self) -> Transaction:
-        return LoneStatement(self._reader, _DIALECT, self._settings, self._manifests, self._clock())
+        return LoneStatement(
+            self._reader, _DIALECT, self._settings, self._manifests, self._policies, self._clock()
+        )
 
     def mark(self) -> bytes | None:
         """See ``Database.mark``."""
@@ -341,7 +345,8 @@ class SqliteDatabase:
         self._writer.execute("SAVEPOINT use_case")
         try:
             # What a transaction reads may yet be rolled back, and then its ids be given to others: it keeps nothing.
-            write.outcome = write.call(self._transaction(self._writer, ManifestCache(limit=0)))
+            tx = self._transaction(self._writer, ManifestCache(limit=0), self._policies.without_keeping())
+            write.outcome = write.call(tx)
         except BaseException as refusal:
             # With the disk or the database in trouble nothing of this group may be committed.
             if _is_trouble(refusal) or not self._writer.in_transaction:
@@ -373,8 +378,8 @@ class SqliteDatabase:
             self._writer.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         return not is_busy
 
-    def _transaction(self, connection: Any, manifests: ManifestCache) -> Transaction:
-        return Transaction(connection, _DIALECT, self._settings, manifests, self._clock())
+    def _transaction(self, connection: Any, manifests: ManifestCache, policies: PolicyCache) -> Transaction:
+        return Transaction(connection, _DIALECT, self._settings, manifests, policies, self._clock())
 
     def _refuse_when_closed(self) -> None:
         if self._is_closed:

@@ -10,6 +10,7 @@ from sqlalchemy import Dialect
 
 from moorage.config import Settings
 from moorage.metadata.manifest_cache import ManifestCache
+from moorage.metadata.policy_cache import PolicyCache
 from moorage.metadata.queries import Query, Statement
 
 Result = TypeVar("Result")
@@ -64,7 +65,7 @@ class Transaction:
     ``now`` is in microseconds since the epoch and the same for the whole transaction.
     """
 
-    __slots__ = ("_connection", "_dialect", "manifests", "now", "settings")
+    __slots__ = ("_connection", "_dialect", "manifests", "now", "policies", "settings")
 
     def __init__(
         self,
@@ -72,12 +73,14 @@ class Transaction:
         dialect: Dialect,
         settings: Settings,
         manifests: ManifestCache,
+        policies: PolicyCache,
         now: int,
     ) -> None:
         self._connection = connection
         self._dialect = dialect
         self.settings = settings
         self.manifests = manifests
+        self.policies = policies
         self.now = now
 
     def new_uuid(self) -> str:

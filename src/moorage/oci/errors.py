@@ -147,6 +147,8 @@ UNREACHABLE: Final[Mapping[type[RegistryError], str]] = {
     errors.TooManyResourceTags: "resource tags belong to the JSON API",
     errors.LayerInaccessible: "a pull serves every layer that the repository has",
     errors.RepositoryAlreadyExists: "a push makes a repository only where it finds none, in the same transaction",
+    errors.RepositoryPolicyNotFound: "policies belong to the JSON API",
+    errors.RegistryPolicyNotFound: "policies belong to the JSON API",
     errors.RepositoryNotEmpty: "repositories are deleted by the JSON API",
     errors.ImageAlreadyExists: "pushing the same again is fine here",
     errors.LayerAlreadyExists: "pushing the same again is fine here",

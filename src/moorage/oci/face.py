@@ -27,7 +27,9 @@ class DistributionApi:
         operation = ""
         registry, place, route = self._note(request)
         try:
-            request.note.caller = caller = self._context.authenticator.for_registry(request, registry.region)
+            request.note.caller = caller = self._context.authenticator.for_registry(
+                request, registry.region, is_pull=route is not None and route.is_pull
+            )
             if place is None:
                 raise RouteUnknown
             if route is None:

@@ -69,7 +69,7 @@ async def put_manifest(call: Call) -> Response:
     digest = Digest.parse(call.reference) if ":" in call.reference else None
     parameters = _tag_parameters(call, digest)
     tags = parameters if digest else [Tag.parse(call.reference)]
-    await call.refuse_early("ecr:PutImage")
+    await call.context.database.read(images.check_push, call.caller, call.registry, call.name, tags, digest)
     content = await call.request.body(MAX_MANIFEST_BYTES)
     manifest = Manifest.parse(
         content, _media_type(call), digest_algorithm=digest.algorithm if digest else "sha256"

@@ -1,7 +1,8 @@
 """Pulls that are ready to be answered (``web/shortcut``): GET and HEAD of manifests and of small blobs.
 
 Each answer is found by the use case of the ordinary way, authorization and all, and is the one that
-``oci/manifests`` or ``oci/blobs`` gives. A refusal is never ready, nor is anything conditional or partial. Of a blob
+``oci/manifests`` or ``oci/blobs`` gives. A refusal is never ready, nor is anything conditional or partial, nor what a
+policy allows by the time of day. Of a blob
 only the row is kept: its file is opened each time, so that one that is gone or cut short is noticed.
 """
 
@@ -23,6 +24,7 @@ from moorage.oci.face import API_VERSION
 from moorage.oci.manifests import manifest_headers, read_reference
 from moorage.oci.routes import BLOB, MANIFEST, Place, Route, find_route, read_path
 from moorage.services import images, layers
+from moorage.services.conditions import TimeMatters
 from moorage.services.images import ImageContent
 from moorage.transfers.downloads import SMALL
 from moorage.web.blob_response import blob_headers
@@ -84,10 +86,12 @@ class ReadyPulls:
         find = self._FOUND_BY.get(place.shape)
         if route is None or find is None or place.name is None:
             return None
-        wanted = _Wanted(replace(asker.caller, request=facts), asker.registry, place, route, path)
+        wanted = _Wanted(
+            replace(asker.caller, request=facts, is_lasting=True), asker.registry, place, route, path
+        )
         try:
             return find(self, wanted, RepositoryName.parse(place.name))
-        except RegistryError:
+        except (RegistryError, TimeMatters):
             return None
 
     def holds(self, answer: Answer) -> bool:
@@ -95,7 +99,7 @@ class ReadyPulls:
         pulled: _Pulled = answer.what
         try:
             return pulled.look_again() == pulled.row
-        except RegistryError:
+        except (RegistryError, TimeMatters):
             return False
 
     def body(self, answer: Answer) -> bytes | None:

@@ -46,6 +46,11 @@ class Route:
         """The handler's name, for logs and metrics."""
         return self.handler.__name__
 
+    @property
+    def is_pull(self) -> bool:
+        """Whether it may be open to everybody, where a repository's policy says so."""
+        return self.method in {"GET", "HEAD"} and self.shape in {MANIFEST, BLOB, TAGS, REFERRERS}
+
 
 ROUTES: Final = (
     Route("GET", BASE, get_base, "", "CheckAuthorizationToken"),

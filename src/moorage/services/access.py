@@ -1,12 +1,41 @@
-"""Who may do what: the one decision behind both faces."""
+"""Who may do what: the one decision behind both faces.
+
+``question`` puts together what is asked and the policies that apply, ``judge`` decides and refuses. Both work on a
+``Standing``, which the statement that reads what is asked for reads as well (``metadata/asked``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from moorage.domain.arn import RepositoryArn
 from moorage.domain.caller import Caller, RegistryKey
-from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsUnknown
+from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsMissing, CredentialsUnknown
 from moorage.domain.names import RepositoryName
-from moorage.metadata import accounts
-from moorage.metadata.accounts import KeyState
+from moorage.metadata import asked
+from moorage.metadata.asked import Standing
 from moorage.metadata.transaction import Transaction
+from moorage.rules.policy.decision import Attached, Decision, Policies, decide
+from moorage.rules.policy.request import ANONYMOUS, Request
+from moorage.services import applied
+from moorage.services.conditions import RequestContext
+
+#: Condition keys that an operation itself brings along, in small letters.
+About = Mapping[str, tuple[str, ...]]
+
+NOTHING: Final[About] = MappingProxyType({})
+
+#: What stands for all repositories of a registry, where none is named.
+EVERY_REPOSITORY: Final = RepositoryName("*")
+
+
+class Question(NamedTuple):
+    """What is asked, and all policies that apply to it."""
+
+    request: Request
+    policies: Policies
+    context: RequestContext
 
 
 def authorize(
@@ -14,49 +43,144 @@ def authorize(
     caller: Caller,
     action: str,
     registry: RegistryKey,
-    repository_name: RepositoryName | None = None,
+    name: RepositoryName | None = None,
+    about: About = NOTHING,
 ) -> None:
     """Allow this caller this action on a registry or one of its repositories, or raise.
 
-    The key's own state is read in this very transaction: a key that was switched off opens nothing from then on.
-    Comes before existence, so that a refusal says nothing of what is there. An account's root may do everything
-    in its own account and nothing in another's; nobody else may do anything.
+    The key's own state and the policies are read in this very transaction: a key that was switched off opens nothing
+    from then on. Comes before existence, so that a refusal says nothing of what is there.
 
-    Raises ``CredentialsUnknown``, ``AccountSwitchedOff``, ``AccessDenied``.
+    Raises ``CredentialsUnknown``, ``AccountSwitchedOff``, ``AccessDenied``; whoever showed no credentials is asked
+    for some by ``CredentialsMissing``.
     """
     if not caller.is_trusted:
-        judge(accounts.find_key_state(tx, caller.access_key_id), caller, action, registry, repository_name)
+        judge(tx, ask(tx, caller, registry, name), caller, action, registry, name, about)
+
+
+def ask(tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName | None = None) -> Standing:
+    """What a caller is judged by."""
+    return asked.ask_repository(tx, caller.access_key_id, registry, name or "").standing
 
 
 def judge(
-    key: KeyState | None,
+    tx: Transaction,
+    standing: Standing,
     caller: Caller,
     action: str,
     registry: RegistryKey,
-    repository_name: RepositoryName | None = None,
+    name: RepositoryName | None = None,
+    about: About = NOTHING,
+    *,
+    untold: frozenset[str] = frozenset(),
 ) -> None:
-    """``authorize`` on what was read already, by the statement that also reads what is asked for (``metadata/asked``).
+    """``authorize`` on what was read already. Looks at nothing that exists but the tags of the repository.
 
-    Judges by the key alone, before anybody looks at what exists.
+    What rests on a condition key that is ``untold`` yet is not refused: whoever leaves some untold judges again.
     """
-    if caller.is_trusted:
+    if caller.is_trusted or _is_undisputed(standing, caller, registry):
         return
+    asked_now = question(tx, standing, caller, action, registry, name, about)
+    decision = _decide(asked_now, caller)
+    if decision.is_allowed or (untold and asked_now.context.asked & untold):
+        return
+    if caller.is_anonymous:
+        raise CredentialsMissing
+    raise AccessDenied(
+        principal=caller.principal_arn,
+        action=action,
+        resource=resource_of(registry, name),
+        reason=decision.reason,
+    )
+
+
+def _is_undisputed(standing: Standing, caller: Caller, registry: RegistryKey) -> bool:
+    """Whether this is a root at home, whom no policy of a resource could deny anything: most requests of most servers.
+
+    Raises ``CredentialsUnknown``, ``AccountSwitchedOff``.
+    """
+    key = standing.key
+    if caller.is_anonymous:
+        return False
     if key is None or not key.is_key_active:
         raise CredentialsUnknown
     if not key.is_account_active:
         raise AccountSwitchedOff
-    is_own = key.account_id == registry.registry_id
-    if is_own and key.principal_kind == "root":
-        return
-    raise AccessDenied(
-        principal=caller.principal_arn,
-        action=action,
-        resource=_resource(registry, repository_name),
-        reason=f"because no {'identity' if is_own else 'resource'}-based policy allows the {action} action",
+    return (
+        key.principal_kind == "root"
+        and key.account_id == registry.registry_id
+        and standing.repository_policy_id is None
+        and standing.registry_policy_id is None
     )
 
 
-def _resource(registry: RegistryKey, repository_name: RepositoryName | None) -> str:
-    if repository_name is None:
-        return "*"
-    return str(RepositoryArn(registry.region, registry.registry_id, repository_name))
+def may(
+    tx: Transaction,
+    standing: Standing,
+    caller: Caller,
+    action: str,
+    registry: RegistryKey,
+    name: RepositoryName,
+    about: About = NOTHING,
+) -> bool:
+    """Whether ``judge`` would let the caller. Raises ``CredentialsUnknown``, ``AccountSwitchedOff``."""
+    if caller.is_trusted or _is_undisputed(standing, caller, registry):
+        return True
+    return _decide(question(tx, standing, caller, action, registry, name, about), caller).is_allowed
+
+
+def _decide(asked_now: Question, caller: Caller) -> Decision:
+    """What the policies say, of a caller whose key is good."""
+    request, policies, _ = asked_now
+    decision = decide(request, policies)
+    if decision.is_allowed and caller.is_anonymous and policies.registry:
+        # Each repository is opened to everybody by itself; what its registry says can only deny.
+        return decide(request, replace(policies, registry=None))
+    return decision
+
+
+def question(
+    tx: Transaction,
+    standing: Standing,
+    caller: Caller,
+    action: str,
+    registry: RegistryKey,
+    name: RepositoryName | None = None,
+    about: About = NOTHING,
+) -> Question:
+    """What is asked of the policies, and which: ``Policies`` of the principal, the repository and the registry."""
+    key = standing.key
+    identity = None if key is None else applied.identity(tx, key.principal_id, key.policy_epoch)
+    context = RequestContext(tx, caller, registry, standing.repository_id, about, identity)
+    request = Request(
+        identity.principal if identity else ANONYMOUS,
+        action,
+        resource_of(registry, name),
+        registry.registry_id,
+        context,
+    )
+    policies = Policies(
+        identity.policies if identity else (),
+        identity.boundary if identity else None,
+        (),
+        _of_repository(tx, standing),
+        _of_registry(tx, standing, registry, action),
+    )
+    return Question(request, policies, context)
+
+
+def _of_repository(tx: Transaction, standing: Standing) -> Attached | None:
+    policy_id = standing.repository_policy_id
+    return None if policy_id is None else applied.repository_policy(tx, policy_id)
+
+
+def _of_registry(tx: Transaction, standing: Standing, registry: RegistryKey, action: str) -> Attached | None:
+    if standing.registry_policy_id is None:
+        return None
+    found = applied.registry_policy(tx, standing.registry_policy_id, registry)
+    return found.policy if found.applies_to(action) else None
+
+
+def resource_of(registry: RegistryKey, name: RepositoryName | None) -> str:
+    """The ARN of a repository, ``*`` where none is meant."""
+    return "*" if name is None else str(RepositoryArn(registry.region, registry.registry_id, name))

@@ -1,6 +1,6 @@
 """Several images in one call: get them, or delete them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,9 +12,14 @@ from moorage.metadata import images, repositories, tags
 from moorage.metadata.images import ImageRow
 from moorage.metadata.repositories import RepositoryRow
 from moorage.metadata.transaction import Transaction
+from moorage.services.about import of_image, of_image_ids, of_reference
+from moorage.services.access import About, judge
 from moorage.services.image_ids import ImageFailure, ImageFailureCode, ImageId, resolve
 from moorage.services.images import find_image, image_not_found
-from moorage.services.repositories import open_repository
+from moorage.services.repositories import open_standing
+
+#: Refuses an image by its tag, if it is meant by one, and its digest; raises ``AccessDenied``.
+Guard = Callable[[str | None, str], None]
 
 #: Bytes of manifests that one call gets; an image counts once for each tag that it is found under.
 MAX_CONTENT_BYTES: Final = 64 * 1024 * 1024
@@ -37,7 +42,7 @@ def batch_get_images(
     ECR: by digest there is one element for each tag of the image.
     Raises ``RepositoryNotFound``, ``InvalidRequest`` for more than ``MAX_CONTENT_BYTES``.
     """
-    repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage")
+    repository, guard = _open(tx, caller, registry, name, "ecr:BatchGetImage", of_image_ids(ids))
     named: list[tuple[ImageRow, str | None]] = []
     failures: list[ImageFailure] = []
     asked = list(dict.fromkeys(ids))
@@ -45,6 +50,7 @@ def batch_get_images(
         if isinstance(image, ImageFailureCode):
             failures.append(ImageFailure(image_id, image))
             continue
+        guard(image_id.tag, image.digest)
         names: Sequence[str | None] = (
             [image_id.tag] if image_id.tag else tags.list_tags_of_image(tx, image.id) or [None]
         )
@@ -70,9 +76,10 @@ def batch_delete_images(
     """Remove tags and images; returns each removed (digest, tag) pair, and the ids that could not be served.
 
     ECR: every id is read against the state before the call, so an index and its children do not go in one call;
-    an image goes with its last tag, unless an index needs it: then even the tag stays.
+    an image goes with its last tag, unless an index needs it: then even the tag stays. An image that goes takes its
+    tags along, and the caller has to be allowed each of them.
     """
-    repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
+    repository, guard = _open(tx, caller, registry, name, "ecr:BatchDeleteImage", of_image_ids(ids))
     removed: dict[ImageId, None] = {}
     failures: list[ImageFailure] = []
     asked = list(dict.fromkeys(ids))
@@ -87,6 +94,9 @@ def batch_delete_images(
             failures.append(ImageFailure(image_id, image))
             continue
         present = tags.list_tags_of_image(tx, image.id)
+        goes: Sequence[str | None] = [image_id.tag] if image_id.tag else present or [None]
+        for tag in goes:
+            guard(tag, image.digest)
         if image_id.tag is not None and image_id.tag not in present:
             continue  # An id before this one took the tag already, perhaps with the image.
         if image_id.tag is not None and len(present) > 1:
@@ -106,14 +116,17 @@ def delete_image(
 
     Raises ``RepositoryNotFound``, ``ImageNotFound``, ``ImageReferencedByIndex``.
     """
-    repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
+    repository, guard = _open(tx, caller, registry, name, "ecr:BatchDeleteImage", [of_reference(digest)])
     image = find_image(tx, repository.id, digest)
     if image is None:
         raise image_not_found(registry, name, digest)
+    present = tags.list_tags_of_image(tx, image.id)
+    for tag in present:
+        guard(tag, image.digest)
     indexes = images.list_indexes_of(tx, repository.id, image.digest)
     if indexes:
         raise ImageReferencedByIndex(indexes=indexes)
-    _delete(tx, caller, repository, image, tags.list_tags_of_image(tx, image.id))
+    _delete(tx, caller, repository, image, present)
 
 
 def delete_tag(tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName, tag: Tag) -> None:
@@ -121,9 +134,29 @@ def delete_tag(tx: Transaction, caller: Caller, registry: RegistryKey, name: Rep
 
     Raises ``RepositoryNotFound``, ``ImageNotFound``.
     """
-    repository = open_repository(tx, caller, registry, name, "ecr:BatchDeleteImage")
-    if not untag(tx, caller, repository, tag):
+    repository, guard = _open(tx, caller, registry, name, "ecr:BatchDeleteImage", [of_reference(tag)])
+    image = find_image(tx, repository.id, tag)
+    if image is None:
         raise image_not_found(registry, name, tag)
+    guard(tag, image.digest)
+    untag(tx, caller, repository, tag)
+
+
+def _open(
+    tx: Transaction,
+    caller: Caller,
+    registry: RegistryKey,
+    name: RepositoryName,
+    action: str,
+    abouts: Sequence[About],
+) -> tuple[RepositoryRow, Guard]:
+    """The repository, and what refuses an image that the caller may not have by all that is known of it."""
+    repository, standing = open_standing(tx, caller, registry, name, action, abouts)
+
+    def guard(tag: str | None, digest: str) -> None:
+        judge(tx, standing, caller, action, registry, name, of_image(tag, digest))
+
+    return repository, guard
 
 
 def untag(tx: Transaction, caller: Caller, repository: RepositoryRow, name: Tag) -> bool:

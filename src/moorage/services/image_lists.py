@@ -12,6 +12,7 @@ from moorage.domain.names import RepositoryName
 from moorage.metadata import images, tags
 from moorage.metadata.images import ImageRow, ImageTagRow, TagStatus
 from moorage.metadata.transaction import Transaction
+from moorage.services.about import of_reference
 from moorage.services.image_ids import ImageId, resolve
 from moorage.services.repositories import open_repository
 
@@ -138,7 +139,7 @@ def list_referrers(
     A page may be short, even empty, when most referrers are of other types: then too it says where to go on.
     ECR: ``ListImageReferrers`` has no action of its own and takes that of a pull.
     """
-    repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage")
+    repository = open_repository(tx, caller, registry, name, "ecr:BatchGetImage", [of_reference(subject)])
     found: list[ImageRow] = []
     last: str | None = after
     read = 0

@@ -22,6 +22,7 @@ from moorage.metadata.images import ImageRow
 from moorage.metadata.repositories import RepositoryRow
 from moorage.metadata.transaction import Transaction, one_statement
 from moorage.rules.tag_mutability import TagMutability, is_immutable
+from moorage.services import about
 from moorage.services.access import judge
 from moorage.services.repositories import exclusion_filters, open_for_push
 
@@ -43,8 +44,9 @@ def get_image(
     """The image that a digest or tag names. Raises ``RepositoryNotFound``, ``ImageNotFound``."""
     ask = asked.ask_image_by_digest if isinstance(reference, Digest) else asked.ask_image_by_tag
     found = ask(tx, caller.access_key_id, registry, name, str(reference))
-    judge(found.key, caller, "ecr:BatchGetImage", registry, name)
-    if not found.has_repository:
+    known = about.of_reference(reference, found.image.digest if found.image else None)
+    judge(tx, found.standing, caller, "ecr:BatchGetImage", registry, name, known)
+    if found.standing.repository_id is None:
         raise RepositoryNotFound(repository_name=name, registry_id=registry.registry_id)
     if found.image is None:
         raise image_not_found(registry, name, reference)
@@ -75,6 +77,31 @@ def record_pulls(tx: Transaction, pulled_at: dict[int, int]) -> None:
         images.record_pull(tx, image_id, moment)
 
 
+def check_push(
+    tx: Transaction,
+    caller: Caller,
+    registry: RegistryKey,
+    name: RepositoryName,
+    wanted_tags: Sequence[Tag],
+    digest: Digest | None,
+) -> None:
+    """Refuse a push before its manifest is read: who may not, or a repository that is missing.
+
+    A policy that asks for the digest where the manifest has yet to tell it does not refuse so early. The push of a
+    trusted caller makes the repository. Raises what ``open_repository`` raises.
+    """
+    if caller.is_trusted:
+        return
+    given = None if digest is None else str(digest)
+    untold = frozenset[str]() if digest else frozenset({"ecr:imagedigest"})
+    found = asked.ask_repository(tx, caller.access_key_id, registry, name)
+    for tag in wanted_tags or (None,):
+        known = about.of_image(tag, given)
+        judge(tx, found.standing, caller, "ecr:PutImage", registry, name, known, untold=untold)
+    if found.repository is None:
+        raise RepositoryNotFound(repository_name=name, registry_id=registry.registry_id)
+
+
 def put_image(
     tx: Transaction,
     caller: Caller,
@@ -95,7 +122,9 @@ def put_image(
     Raises ``LayersMissing``, ``ReferencedImagesMissing``, ``ManifestInvalid`` for a wrong size or media type,
     ``ImageTagAlreadyExists``, ``LimitExceeded``, ``RepositoryNotFound``.
     """
-    repository = open_for_push(tx, caller, registry, name, "ecr:PutImage")
+    digest = str(manifest.digest)
+    abouts = [about.of_image(tag, digest) for tag in wanted_tags or (None,)]
+    repository = open_for_push(tx, caller, registry, name, "ecr:PutImage", abouts)
     size = _check_needs(tx, repository, manifest)
     _check_immutable(tx, repository, manifest, wanted_tags, is_repeat_refused=is_repeat_refused)
     found = images.find_by_digest(tx, repository.id, str(manifest.digest))

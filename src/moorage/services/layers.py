@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.digest import Digest
 from moorage.domain.errors import (
-    AccessDenied,
     DigestInvalid,
     LayerInaccessible,
     LayerInUse,
     LayerNotFound,
-    NotFound,
     RepositoryNotFound,
 )
 from moorage.domain.names import RepositoryName
@@ -18,9 +16,12 @@ from moorage.metadata import asked, images, layers
 from moorage.metadata.layers import LayerRow
 from moorage.metadata.repositories import RepositoryRow
 from moorage.metadata.transaction import Transaction, one_statement
-from moorage.services.access import authorize, judge
+from moorage.services.access import judge, may
 from moorage.services.registry_settings import current_setting
 from moorage.services.repositories import open_for_push, open_repository
+
+#: What the source of a mount has to allow.
+_READ = ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer")
 
 #: Repositories that an anonymous mount looks at, so that its cost is bounded.
 MAX_HOLDERS = 32
@@ -45,8 +46,8 @@ def get_layer(
 ) -> LayerRow:
     """The blob as the repository sees it. Raises ``RepositoryNotFound``, ``LayerNotFound``."""
     found = asked.ask_layer(tx, caller.access_key_id, registry, name, str(digest))
-    judge(found.key, caller, action, registry, name)
-    if not found.has_repository:
+    judge(tx, found.standing, caller, action, registry, name)
+    if found.standing.repository_id is None:
         raise RepositoryNotFound(repository_name=name, registry_id=registry.registry_id)
     if found.layer is None:
         raise LayerNotFound(digest=str(digest), repository_name=name, registry_id=registry.registry_id)
@@ -138,8 +139,7 @@ def mount_layer(
 def _find_readable(
     tx: Transaction, caller: Caller, registry: RegistryKey, source: RepositoryName, digest: Digest
 ) -> LayerRow | None:
-    try:
-        authorize(tx, caller, "ecr:BatchCheckLayerAvailability", registry, source)
-        return get_layer(tx, caller, registry, source, digest)
-    except (AccessDenied, NotFound):
-        return None
+    """Reads and judges the same whether the caller may or not, and whether there is such a blob or not."""
+    found = asked.ask_layer(tx, caller.access_key_id, registry, source, str(digest))
+    is_readable = [may(tx, found.standing, caller, action, registry, source) for action in _READ]
+    return found.layer if all(is_readable) else None

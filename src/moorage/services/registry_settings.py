@@ -2,8 +2,9 @@
 
 from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.errors import InvalidRequest, NotBuilt
-from moorage.metadata import registries
+from moorage.metadata import registries, resource_policies
 from moorage.metadata.transaction import Transaction
+from moorage.services.about import of_setting
 from moorage.services.access import authorize
 
 #: Every setting with the values it takes, the default first. Values that change what Moorage does not do yet
@@ -13,7 +14,7 @@ ACCOUNT_SETTINGS = {
     "REGISTRY_POLICY_SCOPE": ("V2", "V1"),
     "BLOB_MOUNTING": ("ENABLED", "DISABLED"),
 }
-_ENFORCED = {"BLOB_MOUNTING"}
+_ENFORCED = {"BLOB_MOUNTING", "REGISTRY_POLICY_SCOPE"}
 
 
 def describe_registry(tx: Transaction, caller: Caller, registry: RegistryKey) -> None:
@@ -23,7 +24,7 @@ def describe_registry(tx: Transaction, caller: Caller, registry: RegistryKey) ->
 
 def get_account_setting(tx: Transaction, caller: Caller, registry: RegistryKey, name: str) -> str:
     """The value in force. Raises ``InvalidRequest`` for a setting that does not exist."""
-    authorize(tx, caller, "ecr:GetAccountSetting", registry)
+    authorize(tx, caller, "ecr:GetAccountSetting", registry, about=of_setting(name))
     return current_setting(tx, registry, _check_name(name))
 
 
@@ -32,7 +33,7 @@ def put_account_setting(tx: Transaction, caller: Caller, registry: RegistryKey, 
 
     Raises ``InvalidRequest`` for an unknown name or value, ``NotBuilt`` for a value whose effect is not built.
     """
-    authorize(tx, caller, "ecr:PutAccountSetting", registry)
+    authorize(tx, caller, "ecr:PutAccountSetting", registry, about=of_setting(name))
     values = ACCOUNT_SETTINGS[_check_name(name)]
     if value not in values:
         raise InvalidRequest(
@@ -41,6 +42,8 @@ def put_account_setting(tx: Transaction, caller: Caller, registry: RegistryKey, 
     if name not in _ENFORCED and value != values[0]:
         raise NotBuilt(what=f"account setting {name}={value}")
     registries.put_setting(tx, registry, name, value)
+    if name == "REGISTRY_POLICY_SCOPE":
+        resource_policies.renew_registry_policy(tx, registry)
 
 
 def current_setting(tx: Transaction, registry: RegistryKey, name: str) -> str:

@@ -1,6 +1,6 @@
 """Resource tags of repositories."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from moorage.domain.arn import RepositoryArn
 from moorage.domain.caller import Caller, RegistryKey
@@ -8,11 +8,16 @@ from moorage.metadata import repositories
 from moorage.metadata.repositories import RepositoryRow
 from moorage.metadata.transaction import Transaction
 from moorage.rules.resource_tags import check_resource_tags, merge_resource_tags, remove_resource_tags
+from moorage.services.about import of_tag_keys, of_tags
+from moorage.services.access import NOTHING, About
 from moorage.services.repositories import open_repository
 
 
-def _open(tx: Transaction, caller: Caller, arn: RepositoryArn, action: str) -> RepositoryRow:
-    return open_repository(tx, caller, RegistryKey(arn.registry_id, arn.region), arn.repository_name, action)
+def _open(
+    tx: Transaction, caller: Caller, arn: RepositoryArn, action: str, about: About = NOTHING
+) -> RepositoryRow:
+    registry = RegistryKey(arn.registry_id, arn.region)
+    return open_repository(tx, caller, registry, arn.repository_name, action, [about])
 
 
 def tag_resource(tx: Transaction, caller: Caller, arn: RepositoryArn, pairs: Sequence[tuple[str, str]]) -> None:
@@ -21,18 +26,18 @@ def tag_resource(tx: Transaction, caller: Caller, arn: RepositoryArn, pairs: Seq
     Raises ``ResourceTagInvalid``, ``TooManyResourceTags``, ``RepositoryNotFound``.
     """
     tags = check_resource_tags(pairs)
-    found = _open(tx, caller, arn, "ecr:TagResource")
+    found = _open(tx, caller, arn, "ecr:TagResource", of_tags(pairs))
     # Merged to be counted; only what is new or changed is written.
     merge_resource_tags(repositories.list_resource_tags(tx, found.id), tags)
     repositories.put_resource_tags(tx, found.id, tags)
 
 
-def untag_resource(tx: Transaction, caller: Caller, arn: RepositoryArn, keys: Iterable[str]) -> None:
+def untag_resource(tx: Transaction, caller: Caller, arn: RepositoryArn, keys: Sequence[str]) -> None:
     """Remove resource tags; keys that are not there are ignored.
 
     Raises ``ResourceTagInvalid`` for a reserved key, ``RepositoryNotFound``.
     """
-    found = _open(tx, caller, arn, "ecr:UntagResource")
+    found = _open(tx, caller, arn, "ecr:UntagResource", of_tag_keys(keys))
     present = repositories.list_resource_tags(tx, found.id)
     for key in present.keys() - remove_resource_tags(present, keys).keys():
         repositories.delete_resource_tag(tx, found.id, key)

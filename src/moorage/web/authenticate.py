@@ -14,7 +14,7 @@ from moorage.auth import sigv4, tokens
 from moorage.auth.sealing import Keyring, MasterKey
 from moorage.auth.tokens import DownloadClaims
 from moorage.config import Settings
-from moorage.domain.caller import Caller
+from moorage.domain.caller import ANONYMOUS, Caller
 from moorage.domain.errors import (
     CredentialsExpired,
     CredentialsMissing,
@@ -186,12 +186,15 @@ class Authenticator:
 
     # --- /v2/ ------------------------------------------------------------------------------------------------
 
-    def for_registry(self, request: Request, region: str) -> Caller:
+    def for_registry(self, request: Request, region: str, *, is_pull: bool = False) -> Caller:
         """Whose registry token this request carries, for a registry of this region.
 
-        No database is asked: the key's state is read by ``authorize``, in the transaction of the use case.
+        No database is asked: the key's state is read by ``authorize``, in the transaction of the use case. A pull
+        without credentials may be let through to ``authorize`` by a setting, as nobody's.
         Raises ``CredentialsMissing``, ``CredentialsUnknown``, ``CredentialsExpired``.
         """
+        if is_pull and self._settings.anonymous_pull and not self._settings.dev and _shows_nothing(request):
+            return Caller(ANONYMOUS, ANONYMOUS, "", region, request.facts)
         with self._counted:
             return self.prove_registry(request, region).caller
 
@@ -251,6 +254,12 @@ class Authenticator:
                 is_trusted=self._settings.dev,
             )
             return caller, claims
+
+
+def _shows_nothing(request: Request) -> bool:
+    """Whether it has no credentials, or, as some clients without a login send them, empty ones."""
+    headers = request.header_values(b"authorization")
+    return not headers or headers == ["Basic Og=="]
 
 
 async def _sha256(body: bytes) -> str:

@@ -20,6 +20,7 @@ from moorage.services import (
     layers,
     registry_settings,
     repositories,
+    resource_policies,
     tagging,
     uploads,
 )
@@ -44,6 +45,8 @@ from tests.support.manifests import image_manifest
 DIGEST = Digest.of(b"content")
 ARN = RepositoryArn(REGION, ACCOUNT, APP)
 ABSENT_ARN = RepositoryArn(REGION, ACCOUNT, RepositoryName("absent"))
+
+POLICY = '{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:*","Resource":"*"}}'
 
 #: Every use case that a request can reach, as a call on a repository of the default registry.
 CALLS: dict[str, Callable[[Transaction, Caller, RepositoryName], object]] = {
@@ -104,6 +107,21 @@ CALLS: dict[str, Callable[[Transaction, Caller, RepositoryName], object]] = {
     "list_resource_tags": lambda tx, who, name: tagging.list_resource_tags(
         tx, who, RepositoryArn(REGION, ACCOUNT, name)
     ),
+    "check_push": lambda tx, who, name: images.check_push(tx, who, REGISTRY, name, [], None),
+    "set_repository_policy": lambda tx, who, name: resource_policies.set_repository_policy(
+        tx, who, REGISTRY, name, POLICY, is_forced=False
+    ),
+    "get_repository_policy": lambda tx, who, name: resource_policies.get_repository_policy(
+        tx, who, REGISTRY, name
+    ),
+    "delete_repository_policy": lambda tx, who, name: resource_policies.delete_repository_policy(
+        tx, who, REGISTRY, name
+    ),
+    "put_registry_policy": lambda tx, who, name: resource_policies.put_registry_policy(
+        tx, who, REGISTRY, POLICY
+    ),
+    "get_registry_policy": lambda tx, who, name: resource_policies.get_registry_policy(tx, who, REGISTRY),
+    "delete_registry_policy": lambda tx, who, name: resource_policies.delete_registry_policy(tx, who, REGISTRY),
     "create_repository": lambda tx, who, name: repositories.create_repository(tx, who, REGISTRY, name),
     "list_repositories": lambda tx, who, name: repositories.list_repositories(tx, who, REGISTRY, "", 10),
     "describe_registry": lambda tx, who, name: registry_settings.describe_registry(tx, who, REGISTRY),
@@ -116,7 +134,17 @@ CALLS: dict[str, Callable[[Transaction, Caller, RepositoryName], object]] = {
 }
 
 #: Use cases that take a caller, by the modules that hold them.
-MODULES = (image_batches, image_lists, images, layers, registry_settings, repositories, tagging, uploads)
+MODULES = (
+    image_batches,
+    image_lists,
+    images,
+    layers,
+    registry_settings,
+    repositories,
+    resource_policies,
+    tagging,
+    uploads,
+)
 
 
 def switch_off(database: Database, table: str) -> None:
@@ -143,7 +171,7 @@ def test_every_use_case_that_takes_a_caller_is_tried_here() -> None:
         and "caller" in getattr(value, "__annotations__", {})
         and not name.startswith("_")
     }
-    inner = {"open_repository", "open_for_push", "untag"}
+    inner = {"open_repository", "open_standing", "open_for_push", "untag"}
     assert public - inner == CALLS.keys()
 
 
@@ -157,7 +185,10 @@ def test_another_account_is_denied_whether_or_not_it_exists(shelf: Shelf, call: 
     with pytest.raises(AccessDenied) as error:
         shelf.database.write_now(CALLS[call], stranger, RepositoryName(name))
     assert error.value.facts["principal"] == stranger.principal_arn
-    assert error.value.facts["resource"] in {"*", str(RepositoryArn(REGION, ACCOUNT, RepositoryName(name)))}
+    assert error.value.facts["resource"] in {
+        "*",
+        *(str(RepositoryArn(REGION, ACCOUNT, RepositoryName(one))) for one in ("*", name)),
+    }
     assert all_rows(shelf.database) == before
 
 

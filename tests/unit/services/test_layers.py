@@ -223,7 +223,6 @@ def test_a_setting_has_a_default(shelf: Shelf) -> None:
     [
         ("NO_SUCH_SETTING", "ENABLED", InvalidRequest),
         ("BLOB_MOUNTING", "MAYBE", InvalidRequest),
-        ("REGISTRY_POLICY_SCOPE", "V1", NotBuilt),
         ("BASIC_SCAN_TYPE_VERSION", "CLAIR", NotBuilt),
     ],
 )
