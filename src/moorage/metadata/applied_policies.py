@@ -51,24 +51,11 @@ _MANAGED = Query(
     ),
     lambda row: str(row[0]),
 )
-_FIND_PATH = Query(
-    select(principal.c.path, principal.c.name).where(
-        principal.c.account_id == bindparam("account_id"),
-        principal.c.kind == bindparam("kind"),
-        principal.c.name == bindparam("name"),
-    ),
-    lambda row: f"{row[0]}{row[1]}".removeprefix("/"),
-)
 
 
 def get_principal(tx: Transaction, principal_id: int) -> AppliedPrincipal:
     """The principal of this row id, which exists."""
     return tx.one(_FIND_PRINCIPAL, id=principal_id)
-
-
-def find_path(tx: Transaction, account_id: str, kind: str, name: str) -> str | None:
-    """Path and name of a user or role as its ARN ends, or None."""
-    return tx.find(_FIND_PATH, account_id=account_id, kind=kind, name=name)
 
 
 def list_inline(tx: Transaction, principal_id: int) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from moorage.domain.caller import RegistryKey
+from moorage.domain.iam import principal_arn
 from moorage.metadata import applied_policies, registries, resource_policies
 from moorage.metadata.applied_policies import AppliedPrincipal
 from moorage.metadata.transaction import Transaction
@@ -21,7 +22,6 @@ from moorage.rules.policy import actions, managed
 from moorage.rules.policy.decision import Attached
 from moorage.rules.policy.document import Kind, PolicyInvalid, parse
 from moorage.rules.policy.request import Principal, PrincipalKind
-from moorage.services.accounts import principal_arn
 
 Tags = Mapping[str, tuple[str, ...]]
 

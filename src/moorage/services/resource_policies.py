@@ -9,7 +9,7 @@ from moorage.domain import json_document
 from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.errors import InvalidParameter, RegistryPolicyNotFound, RepositoryPolicyNotFound
 from moorage.domain.names import RepositoryName
-from moorage.metadata import accounts, applied_policies, resource_policies
+from moorage.metadata import accounts, principals, resource_policies
 from moorage.metadata.asked import Standing
 from moorage.metadata.repositories import RepositoryRow
 from moorage.metadata.transaction import Transaction
@@ -172,12 +172,14 @@ def _check_principals(tx: Transaction, policy: Policy) -> None:
     """Who belongs to an account of this server has to exist; whoever does not is taken at their word."""
     for arn in policy.principal_arns:
         account_id, resource = arn.split(":", 5)[4:]
-        kind, _, path = resource.partition("/")
-        kind, name = (
-            ("role", path.partition("/")[0]) if kind == "assumed-role" else (kind, path.rpartition("/")[2])
-        )
-        if not accounts.has_account(tx, account_id):
-            continue
-        found = applied_policies.find_path(tx, account_id, kind, name)
-        if found is None or (arn.startswith("arn:aws:iam:") and found != path):
+        if accounts.has_account(tx, account_id) and not _exists(tx, account_id, resource):
             raise _refused(_NOBODY)
+
+
+def _exists(tx: Transaction, account_id: str, resource: str) -> bool:
+    """Whether there is a user or role by the end of its ARN, or the role of a session."""
+    kind, _, rest = resource.partition("/")
+    if kind == "assumed-role":
+        return principals.find_principal(tx, account_id, "role", rest.partition("/")[0]) is not None
+    found = principals.find_principal(tx, account_id, kind, rest.rpartition("/")[2])
+    return found is not None and f"{found.path}{found.name}" == f"/{rest}"
