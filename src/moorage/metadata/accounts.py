@@ -41,6 +41,7 @@ class KeyState(NamedTuple):
     is_account_active: int
     principal_id: int
     policy_epoch: int
+    created_at: int
 
 
 class SecretRow(NamedTuple):
@@ -59,6 +60,7 @@ KEY_STATE_COLUMNS = (
     account.c.is_active,
     principal.c.id,
     principal.c.policy_epoch,
+    principal.c.created_at,
 )
 
 _FIND_KEY = Query(

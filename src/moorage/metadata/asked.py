@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, and_, bindparam, literal_column, select
 from sqlalchemy.sql.expression import FromClause
 
-from moorage.domain.caller import RegistryKey
+from moorage.domain.caller import Caller, RegistryKey
 from moorage.metadata.accounts import KEY_STATE_COLUMNS, KeyState
 from moorage.metadata.images import IMAGE_COLUMNS, ImageRow
 from moorage.metadata.layers import LAYER_COLUMNS, LayerRow
@@ -64,14 +64,62 @@ class AskedLayer(NamedTuple):
     layer: LayerRow | None
 
 
-def _asked() -> FromClause:
-    """A row for every request, with whatever there is of key and repository."""
+# --- Who asks ------------------------------------------------------------------------------------------------
+
+_KEY_COUNT = len(KEY_STATE_COLUMNS)
+#: The role or user of a session has no key of its own that could be switched off.
+_SESSION_COLUMNS = tuple(
+    literal_column("1") if column is access_key.c.is_active else column for column in KEY_STATE_COLUMNS
+)
+_POLICY_COLUMNS = (registry.c.policy_id, repository.c.id, repository.c.policy_id)
+_COUNT = _KEY_COUNT + len(_POLICY_COLUMNS)
+
+
+def _nobody() -> FromClause:
+    """A row for every request, whatever there is besides."""
+    return select(literal_column("1").label("one")).subquery("request")
+
+
+def _by_key() -> FromClause:
     return (
-        select(literal_column("1").label("one"))
-        .subquery("request")
+        _nobody()
         .outerjoin(access_key, access_key.c.id == bindparam("access_key_id"))
         .outerjoin(principal, principal.c.id == access_key.c.principal_id)
-        .outerjoin(account, account.c.id == principal.c.account_id)
+    )
+
+
+def _by_session() -> FromClause:
+    return _nobody().outerjoin(
+        principal,
+        and_(
+            principal.c.account_id == bindparam("account_id"),
+            principal.c.kind == bindparam("kind"),
+            principal.c.name == bindparam("principal_name"),
+        ),
+    )
+
+
+def _who(caller: Caller) -> dict[str, object]:
+    """Parameters of ``_by_key`` or, for whoever has a session, ``_by_session``."""
+    if caller.session is None:
+        return {"access_key_id": caller.access_key_id}
+    resource = (caller.session.role_arn or caller.principal_arn).rpartition(":")[2]
+    kind = resource.partition("/")[0]
+    return {"account_id": caller.account_id, "kind": kind, "principal_name": resource.rpartition("/")[2]}
+
+
+def _standing(row: Sequence[Any]) -> Standing:
+    key = None if row[0] is None else KeyState._make(row[:_KEY_COUNT])
+    return Standing(key, *row[_KEY_COUNT:_COUNT])
+
+
+# --- What is asked for ---------------------------------------------------------------------------------------
+
+
+def _in_repository(who: FromClause) -> FromClause:
+    """Whatever there is of who asks, registry and repository."""
+    return (
+        who.outerjoin(account, account.c.id == principal.c.account_id)
         .outerjoin(
             registry,
             and_(registry.c.account_id == bindparam("registry_id"), registry.c.region == bindparam("region")),
@@ -87,18 +135,27 @@ def _asked() -> FromClause:
     )
 
 
-_KEY_COUNT = len(KEY_STATE_COLUMNS)
-_STANDING_COLUMNS = (*KEY_STATE_COLUMNS, registry.c.policy_id, repository.c.id, repository.c.policy_id)
-_COUNT = len(_STANDING_COLUMNS)
+def _image_by_tag(source: FromClause) -> FromClause:
+    return source.outerjoin(
+        tag, and_(tag.c.repository_id == repository.c.id, tag.c.name == bindparam("reference"))
+    ).outerjoin(image, image.c.id == tag.c.image_id)
 
 
-def _select(source: FromClause, *columns: Any) -> Select[Any]:
-    return select(*_STANDING_COLUMNS, *columns).select_from(source)
+def _image_by_digest(source: FromClause) -> FromClause:
+    return source.outerjoin(
+        image,
+        and_(
+            image.c.repository_id == repository.c.id,
+            image.c.digest == bindparam("reference"),
+            image.c.deleted_at.is_(None),
+        ),
+    )
 
 
-def _standing(row: Sequence[Any]) -> Standing:
-    key = None if row[0] is None else KeyState._make(row[:_KEY_COUNT])
-    return Standing(key, *row[_KEY_COUNT:_COUNT])
+def _layer(source: FromClause) -> FromClause:
+    return source.outerjoin(
+        layer, and_(layer.c.repository_id == repository.c.id, layer.c.digest == bindparam("reference"))
+    ).outerjoin(blob, blob.c.id == layer.c.blob_id)
 
 
 def _make_repository(row: Sequence[Any]) -> AskedRepository:
@@ -116,57 +173,49 @@ def _make_layer(row: Sequence[Any]) -> AskedLayer:
     return AskedLayer(_standing(row), None if found[0] is None else LayerRow._make(found))
 
 
-_REPOSITORY = Query(_select(_asked(), *REPOSITORY_COLUMNS), _make_repository)
-_IMAGE_BY_TAG = Query(
-    _select(
-        _asked()
-        .outerjoin(tag, and_(tag.c.repository_id == repository.c.id, tag.c.name == bindparam("reference")))
-        .outerjoin(image, image.c.id == tag.c.image_id),
-        *IMAGE_COLUMNS,
-    ),
-    _make_image,
-)
-_IMAGE_BY_DIGEST = Query(
-    _select(
-        _asked().outerjoin(
-            image,
-            and_(
-                image.c.repository_id == repository.c.id,
-                image.c.digest == bindparam("reference"),
-                image.c.deleted_at.is_(None),
-            ),
-        ),
-        *IMAGE_COLUMNS,
-    ),
-    _make_image,
-)
-_LAYER = Query(
-    _select(
-        _asked()
-        .outerjoin(
-            layer, and_(layer.c.repository_id == repository.c.id, layer.c.digest == bindparam("reference"))
-        )
-        .outerjoin(blob, blob.c.id == layer.c.blob_id),
-        *LAYER_COLUMNS,
-    ),
-    _make_layer,
-)
+class _Statements(NamedTuple):
+    """The same questions, by whoever asks them in one way."""
+
+    repository: Query[AskedRepository]
+    image_by_tag: Query[AskedImage]
+    image_by_digest: Query[AskedImage]
+    layer: Query[AskedLayer]
 
 
-def ask_repository(tx: Transaction, access_key_id: str, key: RegistryKey, name: str) -> AskedRepository:
-    """A key and a live repository."""
-    return tx.one(
-        _REPOSITORY, access_key_id=access_key_id, registry_id=key.registry_id, region=key.region, name=name
+def _statements(who: FromClause, columns: Sequence[Any]) -> _Statements:
+    source = _in_repository(who)
+
+    def ask(found_in: FromClause, more: Sequence[Any]) -> Select[Any]:
+        return select(*columns, *_POLICY_COLUMNS, *more).select_from(found_in)
+
+    return _Statements(
+        Query(ask(source, REPOSITORY_COLUMNS), _make_repository),
+        Query(ask(_image_by_tag(source), IMAGE_COLUMNS), _make_image),
+        Query(ask(_image_by_digest(source), IMAGE_COLUMNS), _make_image),
+        Query(ask(_layer(source), LAYER_COLUMNS), _make_layer),
     )
 
 
-def ask_image_by_tag(
-    tx: Transaction, access_key_id: str, key: RegistryKey, name: str, tag_name: str
-) -> AskedImage:
-    """A key, and the image that a tag of a repository points to."""
+_BY_KEY = _statements(_by_key(), KEY_STATE_COLUMNS)
+_BY_SESSION = _statements(_by_session(), _SESSION_COLUMNS)
+
+
+def _of(caller: Caller) -> _Statements:
+    return _BY_KEY if caller.session is None else _BY_SESSION
+
+
+def ask_repository(tx: Transaction, caller: Caller, key: RegistryKey, name: str) -> AskedRepository:
+    """A live repository, for this caller."""
     return tx.one(
-        _IMAGE_BY_TAG,
-        access_key_id=access_key_id,
+        _of(caller).repository, **_who(caller), registry_id=key.registry_id, region=key.region, name=name
+    )
+
+
+def ask_image_by_tag(tx: Transaction, caller: Caller, key: RegistryKey, name: str, tag_name: str) -> AskedImage:
+    """The image that a tag of a repository points to, for this caller."""
+    return tx.one(
+        _of(caller).image_by_tag,
+        **_who(caller),
         registry_id=key.registry_id,
         region=key.region,
         name=name,
@@ -175,12 +224,12 @@ def ask_image_by_tag(
 
 
 def ask_image_by_digest(
-    tx: Transaction, access_key_id: str, key: RegistryKey, name: str, digest: str
+    tx: Transaction, caller: Caller, key: RegistryKey, name: str, digest: str
 ) -> AskedImage:
-    """A key, and the live image of this digest in a repository."""
+    """The live image of this digest in a repository, for this caller."""
     return tx.one(
-        _IMAGE_BY_DIGEST,
-        access_key_id=access_key_id,
+        _of(caller).image_by_digest,
+        **_who(caller),
         registry_id=key.registry_id,
         region=key.region,
         name=name,
@@ -188,11 +237,11 @@ def ask_image_by_digest(
     )
 
 
-def ask_layer(tx: Transaction, access_key_id: str, key: RegistryKey, name: str, digest: str) -> AskedLayer:
-    """A key, and the blob of this digest as a repository sees it."""
+def ask_layer(tx: Transaction, caller: Caller, key: RegistryKey, name: str, digest: str) -> AskedLayer:
+    """The blob of this digest as a repository sees it, for this caller."""
     return tx.one(
-        _LAYER,
-        access_key_id=access_key_id,
+        _of(caller).layer,
+        **_who(caller),
         registry_id=key.registry_id,
         region=key.region,
         name=name,

@@ -14,6 +14,7 @@ from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsMissing, CredentialsUnknown
 from moorage.domain.names import RepositoryName
 from moorage.metadata import asked
+from moorage.metadata.accounts import KeyState
 from moorage.metadata.asked import Standing
 from moorage.metadata.transaction import Transaction
 from moorage.rules.policy.decision import Attached, Decision, Policies, decide
@@ -60,7 +61,7 @@ def authorize(
 
 def ask(tx: Transaction, caller: Caller, registry: RegistryKey, name: RepositoryName | None = None) -> Standing:
     """What a caller is judged by."""
-    return asked.ask_repository(tx, caller.access_key_id, registry, name or "").standing
+    return asked.ask_repository(tx, caller, registry, name or "").standing
 
 
 def judge(
@@ -102,16 +103,22 @@ def _is_undisputed(standing: Standing, caller: Caller, registry: RegistryKey) ->
     key = standing.key
     if caller.is_anonymous:
         return False
-    if key is None or not key.is_key_active:
+    if key is None or not key.is_key_active or _is_of_another(key, caller):
         raise CredentialsUnknown
     if not key.is_account_active:
         raise AccountSwitchedOff
     return (
         key.principal_kind == "root"
+        and caller.session is None
         and key.account_id == registry.registry_id
         and standing.repository_policy_id is None
         and standing.registry_policy_id is None
     )
+
+
+def _is_of_another(key: KeyState, caller: Caller) -> bool:
+    """Whether the session was given out before its role or user was made: then it was to another of that name."""
+    return caller.session is not None and caller.session.issued_at < key.created_at
 
 
 def may(
@@ -151,6 +158,8 @@ def question(
     """What is asked of the policies, and which: ``Policies`` of the principal, the repository and the registry."""
     key = standing.key
     identity = None if key is None else applied.identity(tx, key.principal_id, key.policy_epoch)
+    if identity and caller.session:
+        identity = applied.in_session(identity, caller, caller.session)
     context = RequestContext(tx, caller, registry, standing.repository_id, about, identity)
     request = Request(
         identity.principal if identity else ANONYMOUS,
@@ -162,7 +171,7 @@ def question(
     policies = Policies(
         identity.policies if identity else (),
         identity.boundary if identity else None,
-        (),
+        applied.session_policies(tx, caller.session, caller.account_id) if caller.session else (),
         _of_repository(tx, standing),
         _of_registry(tx, standing, registry, action),
     )

@@ -7,13 +7,13 @@ request. A text that cannot be read, though it could when it was stored, or that
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 import structlog
 
-from moorage.domain.caller import RegistryKey
+from moorage.domain.caller import Caller, RegistryKey, Session
 from moorage.domain.iam import principal_arn
 from moorage.metadata import applied_policies, registries, resource_policies
 from moorage.metadata.applied_policies import AppliedPrincipal
@@ -61,6 +61,27 @@ class RegistryPolicy:
 def identity(tx: Transaction, principal_id: int, epoch: int) -> Identity:
     """Who this principal is and what its own policies say."""
     return tx.policies.get((principal_id, epoch), lambda: _read_identity(tx, principal_id))
+
+
+def in_session(identity: Identity, caller: Caller, session: Session) -> Identity:
+    """The same principal as a session of it asks: of a role it has a name of its own, and further tags."""
+    role = identity.principal
+    tags = {**identity.tags, **by_small_letters(session.tags)}
+    if session.role_arn is None:
+        return replace(identity, tags=tags)
+    user_id = f"{role.user_id}:{session.name}"
+    principal = Principal(PrincipalKind.SESSION, caller.principal_arn, role.account_id, user_id, role.arn)
+    return replace(identity, principal=principal, tags=tags)
+
+
+def session_policies(tx: Transaction, session: Session, account_id: str) -> tuple[Attached, ...]:
+    """What narrows a session: policies that it was given by their texts, and those of the account by their ARNs."""
+    return tuple(
+        _attached(tx, account_id, one)
+        if one.startswith("arn:")
+        else compiled(f"session policy {number}", one, Kind.IDENTITY)
+        for number, one in enumerate(session.policies, start=1)
+    )
 
 
 def repository_policy(tx: Transaction, policy_id: int) -> Attached:

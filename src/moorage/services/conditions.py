@@ -52,10 +52,20 @@ class RequestContext:
         family, slash, tag = key.partition("/")
         if not slash:
             read = _FACTS.get(key)
-            return None if read is None else read(self)
+            return self._of_session(key) if read is None else read(self)
         if family == "aws:principaltag":
             return None if self._identity is None else self._identity.tags.get(tag)
         return self._resource_tags().get(tag) if family in _RESOURCE_TAGS else None
+
+    def _of_session(self, key: str) -> tuple[str, ...] | None:
+        """What a session was given when it began."""
+        session = self._caller.session
+        return None if session is None else _given(session.facts.get(key, ""))
+
+    def token_issue_time(self) -> tuple[str, ...] | None:
+        """When the session began; whoever has none has not this key."""
+        session = self._caller.session
+        return None if session is None else (_iso(session.issued_at),)
 
     def _resource_tags(self) -> Tags:
         if self._tags is None:
@@ -69,8 +79,7 @@ class RequestContext:
 
     def current_time(self) -> tuple[str, ...]:
         """When the request came, to the second, as IAM writes times."""
-        moment = dt.datetime.fromtimestamp(self._received_at() // 1_000_000, dt.UTC)
-        return (moment.strftime("%Y-%m-%dT%H:%M:%SZ"),)
+        return (_iso(self._received_at()),)
 
     def epoch_time(self) -> tuple[str, ...]:
         """When the request came, in seconds."""
@@ -98,6 +107,10 @@ class RequestContext:
         return (self._registry.region,)
 
 
+def _iso(micros: int) -> str:
+    return dt.datetime.fromtimestamp(micros // 1_000_000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _given(text: str) -> tuple[str, ...] | None:
     return (text,) if text else None
 
@@ -109,5 +122,6 @@ _FACTS: Final[Mapping[str, Callable[[RequestContext], tuple[str, ...] | None]]] 
     "aws:requestedregion": RequestContext.requested_region,
     "aws:securetransport": RequestContext.secure_transport,
     "aws:sourceip": RequestContext.source_ip,
+    "aws:tokenissuetime": RequestContext.token_issue_time,
     "aws:useragent": RequestContext.user_agent,
 }

@@ -43,7 +43,7 @@ def get_image(
 ) -> ImageContent:
     """The image that a digest or tag names. Raises ``RepositoryNotFound``, ``ImageNotFound``."""
     ask = asked.ask_image_by_digest if isinstance(reference, Digest) else asked.ask_image_by_tag
-    found = ask(tx, caller.access_key_id, registry, name, str(reference))
+    found = ask(tx, caller, registry, name, str(reference))
     known = about.of_reference(reference, found.image.digest if found.image else None)
     judge(tx, found.standing, caller, "ecr:BatchGetImage", registry, name, known)
     if found.standing.repository_id is None:
@@ -94,7 +94,7 @@ def check_push(
         return
     given = None if digest is None else str(digest)
     untold = frozenset[str]() if digest else frozenset({"ecr:imagedigest"})
-    found = asked.ask_repository(tx, caller.access_key_id, registry, name)
+    found = asked.ask_repository(tx, caller, registry, name)
     for tag in wanted_tags or (None,):
         known = about.of_image(tag, given)
         judge(tx, found.standing, caller, "ecr:PutImage", registry, name, known, untold=untold)

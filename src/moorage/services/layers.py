@@ -45,7 +45,7 @@ def get_layer(
     action: str = "ecr:GetDownloadUrlForLayer",
 ) -> LayerRow:
     """The blob as the repository sees it. Raises ``RepositoryNotFound``, ``LayerNotFound``."""
-    found = asked.ask_layer(tx, caller.access_key_id, registry, name, str(digest))
+    found = asked.ask_layer(tx, caller, registry, name, str(digest))
     judge(tx, found.standing, caller, action, registry, name)
     if found.standing.repository_id is None:
         raise RepositoryNotFound(repository_name=name, registry_id=registry.registry_id)
@@ -140,6 +140,6 @@ def _find_readable(
     tx: Transaction, caller: Caller, registry: RegistryKey, source: RepositoryName, digest: Digest
 ) -> LayerRow | None:
     """Reads and judges the same whether the caller may or not, and whether there is such a blob or not."""
-    found = asked.ask_layer(tx, caller.access_key_id, registry, source, str(digest))
+    found = asked.ask_layer(tx, caller, registry, source, str(digest))
     is_readable = [may(tx, found.standing, caller, action, registry, source) for action in _READ]
     return found.layer if all(is_readable) else None

@@ -59,7 +59,7 @@ def open_standing(
     abouts: Sequence[About] = (NOTHING,),
 ) -> tuple[RepositoryRow, Standing]:
     """``open_repository``, with what the caller is judged by, for use cases that have more to judge."""
-    found = asked.ask_repository(tx, caller.access_key_id, registry, name)
+    found = asked.ask_repository(tx, caller, registry, name)
     for about in abouts:
         judge(tx, found.standing, caller, action, registry, name, about)
     if found.repository is None:
