@@ -44,8 +44,6 @@ _STATUS_TAIL = """
 ## What else is not there yet
 
 - S3: `--storage` refuses by name; blobs are files. Nothing moves a registry from SQLite to PostgreSQL yet.
-- Policies: users, roles and their policies can be made ([access.md](access.md)), but nothing is allowed by them yet.
-  Each account has its root, who may do everything in that account and nothing in others.
 - Garbage collection: what is deleted is gone for every client, its bytes stay on the disk. So do files that a
   crash left without a row.
 - Scrubbing: a blob that is missing or cut short is noticed and repaired by pushing it again; a flipped bit is not.
