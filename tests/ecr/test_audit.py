@@ -55,6 +55,38 @@ def _complete(driver: Driver) -> dict[str, Any]:
     }
 
 
+POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "Pull", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}],
+    }
+)
+REGISTRY_POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Replicate",
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                "Action": "ecr:CreateRepository",
+                "Resource": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/*",
+            }
+        ],
+    }
+)
+
+
+def _with_policy(driver: Driver) -> dict[str, Any]:
+    driver.ok("SetRepositoryPolicy", repositoryName="team/app", policyText=POLICY)
+    return {"repositoryName": "team/app"}
+
+
+def _with_registry_policy(driver: Driver) -> dict[str, Any]:
+    driver.ok("PutRegistryPolicy", policyText=REGISTRY_POLICY)
+    return {}
+
+
 #: The input of each operation that changes something, made after what it needs.
 CHANGES: dict[str, Callable[[Driver], dict[str, Any]]] = {
     "CreateRepository": lambda _driver: {"repositoryName": "team/other"},
@@ -70,8 +102,16 @@ CHANGES: dict[str, Callable[[Driver], dict[str, Any]]] = {
     "CompleteLayerUpload": _complete,
     "PutAccountSetting": lambda _driver: {"name": "BLOB_MOUNTING", "value": "DISABLED"},
     "TagResource": lambda _driver: {"resourceArn": ARN, "tags": [{"Key": "team", "Value": "a"}]},
+    "SetRepositoryPolicy": lambda _driver: {"repositoryName": "team/app", "policyText": POLICY},
+    "DeleteRepositoryPolicy": _with_policy,
+    "PutRegistryPolicy": lambda _driver: {"policyText": REGISTRY_POLICY},
+    "DeleteRegistryPolicy": _with_registry_policy,
     "UntagResource": lambda _driver: {"resourceArn": ARN, "tagKeys": ["team"]},
 }
+
+
+#: What changes the registry itself, or makes another repository.
+OF_NO_REPOSITORY = {"CreateRepository", "PutAccountSetting", "PutRegistryPolicy", "DeleteRegistryPolicy"}
 
 
 def test_each_operation_that_changes_something_is_tried_here() -> None:
@@ -99,7 +139,7 @@ def test_a_change_has_one_record_in_its_own_transaction(driver: Driver, operatio
     assert record["userIdentity"]["arn"] == f"arn:aws:iam::{ACCOUNT}:root"
 
 
-@pytest.mark.parametrize("operation", sorted(set(CHANGES) - {"CreateRepository", "PutAccountSetting"}))
+@pytest.mark.parametrize("operation", sorted(set(CHANGES) - OF_NO_REPOSITORY))
 def test_a_change_names_its_repository(driver: Driver, operation: str) -> None:
     """By its ARN, also where the call itself has one."""
     driver.create("team/app")
