@@ -333,7 +333,7 @@ def show_syncing_in_passing(tx: Transaction, shown: list[int]) -> None:
 
 def show_syncing(tx: Transaction, shown: list[int]) -> None:
     """Note what the commit of this transaction will do: 1 leaves the log to the next sync, 2 syncs it."""
-    shown.append(tx._connection.execute("PRAGMA synchronous").fetchone()[0])
+    shown += [row[0] for row in tx._connection.execute("PRAGMA synchronous").fetchall()]
 
 
 @pytest.fixture
