@@ -112,14 +112,34 @@ class Wire:
 class Reader(Protocol):
     """Reads one body."""
 
-    wire: Wire
-
     def read(self, sink: Sink) -> End:
         """Hand over all that comes, each piece valid until the sink returns. Raises what the sink raises."""
         ...
 
+    def abandon(self) -> None:
+        """Make ``read`` return. May come from any thread, and more than once."""
+        ...
 
-class CountedReader:
+    def close(self) -> None:
+        """``read`` is over."""
+        ...
+
+
+class _WireReader:
+    """What reads from a wire of its own."""
+
+    wire: Wire
+
+    def abandon(self) -> None:
+        """See ``Reader``."""
+        self.wire.abandon()
+
+    def close(self) -> None:
+        """See ``Reader``."""
+        self.wire.close()
+
+
+class CountedReader(_WireReader):
     """A body whose length was announced: not a byte behind it is touched."""
 
     def __init__(self, wire: Wire, first: bytes, left: int) -> None:
@@ -140,7 +160,7 @@ class CountedReader:
         return self.wire.end
 
 
-class ChunkedReader:
+class ChunkedReader(_WireReader):
     """A body in chunks, decoded by the connection's own parser, whose callbacks the protocol hands on to here.
 
     What follows the body in the same read cannot be given back: then the connection ends with the answer.
@@ -213,14 +233,14 @@ class Readers:
         work = self._pool.submit(reader.read, sink)
 
         def settle(_work: Future[End]) -> None:
-            reader.wire.close()
+            reader.close()
             self._free.release()
 
         work.add_done_callback(settle)
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
-            reader.wire.abandon()
+            reader.abandon()
             raise
 
 

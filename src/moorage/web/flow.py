@@ -6,6 +6,9 @@ from typing import Final, Protocol
 #: So many bytes of a body may wait for the application before the connection is read no further.
 HIGH_WATER_BYTES: Final = 64 * 1024
 
+#: Bytes that TLS encrypts at once. Of more, what was encrypted leaves the processor's nearer caches before it is sent.
+ENCRYPTED_BYTES: Final = 64 * 1024
+
 
 class Flow:
     """Whether the connection is read and may be written to.
@@ -70,7 +73,8 @@ class PoliteTransport(asyncio.Transport):
         super().__init__()
         self._transport = transport
         self._owner = owner
-        self._write = transport.write
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        self._write = self._write_parts if is_tls else transport.write
         self.get_extra_info = transport.get_extra_info  # type: ignore[method-assign]
         self.pause_reading = transport.pause_reading  # type: ignore[method-assign]
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
@@ -84,6 +88,14 @@ class PoliteTransport(asyncio.Transport):
         """Send, unless the connection has ended: of requests in line only the last is told that it has."""
         if not self._owner.is_ending:
             self._write(data)
+
+    def _write_parts(self, data: bytes | bytearray | memoryview) -> None:
+        if len(data) <= ENCRYPTED_BYTES:
+            self._transport.write(data)
+            return
+        whole = memoryview(data)
+        for start in range(0, len(whole), ENCRYPTED_BYTES):
+            self._transport.write(whole[start : start + ENCRYPTED_BYTES])
 
     def close(self) -> None:
         """End the connection; what was written is sent first."""
