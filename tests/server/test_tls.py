@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -14,6 +15,9 @@ import pytest
 from cryptography import x509
 
 from moorage.cli.certificates import KeyPair, make_authority, make_server
+from moorage.transfers.bodies import BATCH
+from tests.server.test_body_reader import head
+from tests.server.test_protocol import read_all
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -97,3 +101,15 @@ def test_a_certificate_that_cannot_be_read_leaves_the_old_one(served: Served) ->
     served.process.send_signal(signal.SIGHUP)
     assert served.logged("certificate_not_reloaded")
     assert served.serial() == before
+
+
+def test_the_end_of_a_drain_cuts_a_body_that_does_not_come(served: Served) -> None:
+    """Its client is told to come back, and the worker ends in order."""
+    context = ssl.create_default_context(cafile=str(served.authority_file))
+    plain = socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1") as client:
+        client.sendall(head(3 * BATCH) + bytes(BATCH))
+        served.process.terminate()
+        answer = read_all(client)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert served.process.wait(PATIENCE) == 0
