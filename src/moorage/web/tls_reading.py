@@ -165,7 +165,7 @@ class Decrypted(asyncio.BufferedProtocol):
         self.pause_writing = receiver.pause_writing  # type: ignore[method-assign]
         self.resume_writing = receiver.resume_writing  # type: ignore[method-assign]
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # type: ignore[override] # noqa: ARG002 - asyncio's signature
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
         """Where to decrypt to."""
         pouring = self._receiver.pouring
         self._is_direct = pouring is not None and bool(pouring.left)
