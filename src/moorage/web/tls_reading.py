@@ -146,10 +146,13 @@ class Receiver(Protocol):
         """So many bytes of the body went to where ``pouring`` wanted them."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See ``asyncio.BaseProtocol``, as of the following two."""
+        """See ``asyncio.BaseProtocol``."""
 
-    def pause_writing(self) -> None: ...
-    def resume_writing(self) -> None: ...
+    def pause_writing(self) -> None:
+        """See ``asyncio.BaseProtocol``."""
+
+    def resume_writing(self) -> None:
+        """See ``asyncio.BaseProtocol``."""
 
 
 class Decrypted(asyncio.BufferedProtocol):
