@@ -175,7 +175,7 @@ def test_a_record_that_was_tampered_with_ends_the_body(serving: Serving) -> None
     client.sendall(head(len(CONTENT)) + CONTENT[:100_000])
     bare = socket.socket(fileno=client.detach())
     bare.sendall(b"\x17\x03\x03\x00\x40" + bytes(64))
-    assert eventually(lambda: any(seen.startswith("incomplete ") for seen in tiny_app.SEEN))
+    assert eventually(lambda: any(seen.startswith("incomplete ") for seen in tiny_app.SEEN)), tiny_app.SEEN
     bare.close()
     assert status(serving.talk(b"GET /pid HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")) == 200
 
@@ -195,7 +195,7 @@ def test_half_a_record_does_not_stop_the_clock(serving: Serving) -> None:
     bare = socket.socket(fileno=client.detach())
     bare.settimeout(PATIENCE)
     bare.sendall(b"\x17\x03\x03\x40\x00" + bytes(64))
-    assert eventually(lambda: any(seen.startswith("incomplete ") for seen in tiny_app.SEEN))
+    assert eventually(lambda: any(seen.startswith("incomplete ") for seen in tiny_app.SEEN)), tiny_app.SEEN
     bare.close()
 
 
