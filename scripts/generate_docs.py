@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from moorage.config import Quotas, Settings
-from moorage.ecr import contract
+from moorage.ecr import contract, sts
 from moorage.ecr.operations import OPERATIONS
 from moorage.oci.routes import ROUTES
 
@@ -83,7 +83,7 @@ def render_settings() -> str:
 
 def _default(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
-    if value in (None, "", {}):
+    if value in (None, "", {}, ()):
         return ""
     return f"`{', '.join(value)}`" if isinstance(value, tuple) else f"`{value}`"
 
@@ -96,7 +96,7 @@ def render_status() -> str:
         for name in sorted(contract.OPERATIONS)
     ]
     lines += [
-        "| sts:GetCallerIdentity | built |",
+        *(f"| sts:{name} | built |" for name in sorted(sts.ACTIONS)),
         "",
         "## OCI distribution API",
         "",

@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         "", description="Root access key of the default account, taken at first start."
     )
     root_secret_access_key: str = Field("", description="Secret of that key, taken at first start.", repr=False)
+    oidc_private_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins of OIDC issuers, as https://host or https://host:port, that may have addresses which are "
+        "not public; with http:// also without TLS, for tests alone. In the environment with commas between.",
+    )
     metrics_token: str = Field(
         "", description="Bearer token that lets others than loopback read /metrics.", repr=False
     )
@@ -165,10 +170,10 @@ class Settings(BaseSettings):
     )
     quotas: Quotas = Field(default_factory=Quotas, description="Quotas, with AWS's values; 0 lifts one.")
 
-    @field_validator("listen", mode="before")
+    @field_validator("listen", "oidc_private_origins", mode="before")
     @classmethod
-    def _split_addresses(cls, value: Any) -> Any:
-        return tuple(value.split(",")) if isinstance(value, str) else value
+    def _split_list(cls, value: Any) -> Any:
+        return (tuple(value.split(",")) if value else ()) if isinstance(value, str) else value
 
     @field_validator("listen")
     @classmethod
@@ -179,6 +184,14 @@ class Settings(BaseSettings):
             host, _, port = address.rpartition(":")
             if not (host and port.isascii() and port.isdigit()):
                 raise ValueError(f"{address!r} is not of the form host:port, as 127.0.0.1:5050 is")
+        return value
+
+    @field_validator("oidc_private_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin):
+                raise ValueError(f"{origin!r} is not of the form https://host:port, in small letters")
         return value
 
     @field_validator("registry_host")

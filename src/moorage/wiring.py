@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import structlog
 
@@ -36,10 +38,12 @@ from moorage.oci.ready import ReadyPulls
 from moorage.services import accounts
 from moorage.transfers.audit_file import AuditFailed, audit_directory, open_audit_log
 from moorage.transfers.downloads import Downloads
+from moorage.transfers.issuer_keys import IssuerKeys
 from moorage.transfers.pulls import PullTimes
 from moorage.transfers.room import Room
 from moorage.transfers.threads import BlobThreads
 from moorage.transfers.uploads import Uploads
+from moorage.transfers.web_identities import WebIdentities
 from moorage.web.access_log import AccessLog
 from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Application, Route
@@ -337,6 +341,7 @@ def open_parts(settings: Settings, on_authentication: AuthenticationCounter) -> 
         authenticator=Authenticator(settings, database, master_key, keyring, on_authentication),
         hosts=RegistryHosts(settings),
         keyring=keyring,
+        web_identities=WebIdentities(database, IssuerKeys(settings.oidc_private_origins), load_token_checks),
     )
 
     async def close() -> None:
@@ -345,6 +350,11 @@ def open_parts(settings: Settings, on_authentication: AuthenticationCounter) -> 
         database.close()
 
     return Parts(context, store, threads, room, close)
+
+
+def load_token_checks() -> ModuleType:
+    """What checks the tokens of web identities; it brings much along, and most servers never see one."""
+    return import_module("moorage.auth.web_identity")
 
 
 def _open_keyring(database: Database, master_key: MasterKey) -> Keyring:

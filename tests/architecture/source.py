@@ -17,6 +17,7 @@ MIGRATIONS = "src/moorage/metadata/migrations/versions/"
 
 #: Imported where they are used and not at the head of a module: what they load, most starts can do without.
 LATE = {
+    "moorage.auth.web_identity",
     "moorage.cli.certificates",
     "moorage.cli.checks",
     "moorage.cli.findings",

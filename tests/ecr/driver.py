@@ -34,14 +34,17 @@ from moorage.metadata.images import ImageRow
 from moorage.metadata.transaction import Transaction
 from moorage.services import accounts
 from moorage.transfers.downloads import Downloads
+from moorage.transfers.issuer_keys import IssuerKeys
 from moorage.transfers.pulls import PullTimes
 from moorage.transfers.room import Room
 from moorage.transfers.threads import BlobThreads
 from moorage.transfers.uploads import Uploads
+from moorage.transfers.web_identities import WebIdentities
 from moorage.web.authenticate import Authenticator
 from moorage.web.context import Context
 from moorage.web.hosts import RegistryHosts
 from moorage.web.http import Message, Request, Response
+from moorage.wiring import load_token_checks
 from tests.support.database import open_fresh
 
 Result = TypeVar("Result")
@@ -74,10 +77,11 @@ UNDECLARED = (
 
 @dataclass(frozen=True)
 class Key:
-    """An access key of an account's root."""
+    """An access key of an account's root, or of a session with its token."""
 
     access_key_id: str
     secret: str
+    session_token: str | None = None
 
 
 KEY = Key("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -146,6 +150,9 @@ class Driver:
             authenticator=Authenticator(self.settings, self.database, master_key, keyring),
             hosts=RegistryHosts(self.settings),
             keyring=keyring,
+            web_identities=WebIdentities(
+                self.database, IssuerKeys(self.settings.oidc_private_origins), load_token_checks
+            ),
         )
         for account, key in ((ACCOUNT, KEY), (OTHER_ACCOUNT, OTHER_KEY)):
             sealed = master_key.seal(key.secret.encode(), key.access_key_id.encode())
@@ -391,7 +398,7 @@ def _place_tag(tx: Transaction, repository: str, digest: str, tag: str) -> None:
 
 
 def _credentials(key: Key) -> Credentials:
-    return Credentials(key.access_key_id, key.secret)
+    return Credentials(key.access_key_id, key.secret, key.session_token)
 
 
 async def _read(response: Response) -> Answer:

@@ -80,8 +80,9 @@ def test_presigned_caller_identity(driver: Driver, method: str) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (b"Action=AssumeRole&Version=2011-06-15&RoleArn=x", 501, "NotImplemented"),
-        (b"Action=GetSessionToken&Version=2011-06-15", 501, "NotImplemented"),
+        (b"Action=AssumeRole&Version=2011-06-15&RoleArn=x", 400, "ValidationError"),
+        (b"Action=AssumeRoleWithSAML&Version=2011-06-15", 501, "NotImplemented"),
+        (b"Action=GetFederationToken&Version=2011-06-15", 501, "NotImplemented"),
         (b"Action=NoSuch&Version=2011-06-15", 400, "InvalidAction"),
         (b"Action=GetCallerIdentity&Version=2010-05-08", 400, "InvalidAction"),
         (b"Version=2011-06-15", 400, "MissingAction"),

@@ -23,15 +23,18 @@ from moorage.oci.face import DistributionApi
 from moorage.rules.tag_mutability import TagMutability
 from moorage.services import accounts, repositories
 from moorage.transfers.downloads import Downloads
+from moorage.transfers.issuer_keys import IssuerKeys
 from moorage.transfers.pulls import PullTimes
 from moorage.transfers.room import Room
 from moorage.transfers.threads import BlobThreads
 from moorage.transfers.uploads import Uploads
+from moorage.transfers.web_identities import WebIdentities
 from moorage.web.asgi import read_facts
 from moorage.web.authenticate import Authenticator
 from moorage.web.context import Context
 from moorage.web.hosts import RegistryHosts
 from moorage.web.http import Message, Request, Response
+from moorage.wiring import load_token_checks
 from tests.support.database import open_fresh
 
 ACCOUNT = "000000000000"
@@ -154,6 +157,7 @@ class Registry:
             authenticator=Authenticator(self.settings, self.database, MasterKey(b"m" * 32), self.keyring),
             hosts=RegistryHosts(self.settings),
             keyring=self.keyring,
+            web_identities=WebIdentities(self.database, IssuerKeys(()), load_token_checks),
         )
         self.api = DistributionApi(self.context)
         for account in (ACCOUNT, OTHER_ACCOUNT):

@@ -28,6 +28,11 @@ def generate_access_key() -> AccessKey:
     return AccessKey(f"AKIA{_pick(_BASE32, 16)}", _pick(_SECRET_ALPHABET, 40))
 
 
+def generate_session_key() -> AccessKey:
+    """A key of temporary credentials, told by its ``ASIA``."""
+    return AccessKey(f"ASIA{_pick(_BASE32, 16)}", _pick(_SECRET_ALPHABET, 40))
+
+
 def check_access_key(access_key_id: str, secret_access_key: str) -> AccessKey:
     """Take a key that an operator chose. Raises ``ValueError`` with a sentence that does not hold the secret."""
     if not _KEY_ID.fullmatch(access_key_id):

@@ -22,7 +22,7 @@ from moorage.auth.private_files import PrivateFileError, create_private_file, re
 KEY_BYTES: Final = 32
 
 #: What a token is for. A token of one purpose cannot be read as one of another.
-Purpose = Literal["registry-token", "page-token", "download-url"]
+Purpose = Literal["registry-token", "session-token", "page-token", "download-url"]
 
 _FORMAT: Final = b"\x01"
 _NONCE_BYTES: Final = 12

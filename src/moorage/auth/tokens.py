@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from moorage.auth.sealing import Keyring, SealBroken
+from moorage.domain.caller import Session
 from moorage.domain.errors import CredentialsExpired, CredentialsUnknown, PageTokenInvalid
 from moorage.domain.names import plain_text
 
@@ -33,7 +34,7 @@ Scalar = str | int | float | bool | None
 
 
 class RegistryTokenClaims(msgspec.Struct, frozen=True, array_like=True):
-    """Whom a registry password stands for. Times are microseconds since the epoch."""
+    """Whom a registry password stands for. Times are microseconds since the epoch; it never outlives its session."""
 
     account_id: str
     principal_arn: str
@@ -41,6 +42,7 @@ class RegistryTokenClaims(msgspec.Struct, frozen=True, array_like=True):
     region: str
     issued_at: int
     expires_at: int
+    session: Session | None = None
 
 
 class DownloadClaims(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +54,7 @@ class DownloadClaims(msgspec.Struct, frozen=True, array_like=True):
     repository_name: str
     access_key_id: str
     expires_at: int
+    session: Session | None = None
 
 
 class PageScope(msgspec.Struct, frozen=True, array_like=True):

@@ -29,10 +29,11 @@ ANONYMOUS: Final = RegistryId("anonymous")
 class Session:
     """What temporary credentials of STS carry besides the principal that they stand for.
 
-    ``role_arn`` is the role taken on; None for the session of a user itself (GetSessionToken). ``policies`` narrow
-    what the principal may do: texts, and ARNs of managed policies. ``facts`` are condition keys, in small letters,
-    that stay what they were when the session began, such as ``aws:federatedprovider``. Times are microseconds
-    since the epoch, UTC.
+    ``role_arn`` is the role taken on; None for the session of a user or root itself (GetSessionToken). ``unique_id``
+    is that of the role, user or root when the session began: another one of the same name is somebody else.
+    ``policies`` narrow what the principal may do: texts, and ARNs of managed policies. ``facts`` are condition keys,
+    in small letters, that stay what they were when the session began, such as ``aws:federatedprovider``. Times are
+    microseconds since the epoch, UTC.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Session:
     policies: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    unique_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ class Caller:
     """An authenticated principal with the region its request is for.
 
     ``access_key_id`` is the key it proved itself with; its state is read afresh inside each transaction.
-    With temporary credentials there is a ``session``: ``principal_arn`` is then that of the role's session
-    (``arn:aws:sts::…:assumed-role/role/session``), or of the user who has it.
+    With temporary credentials there is a ``session``. That of a role has a key of its own, which is no row, and its
+    ``principal_arn`` is ``arn:aws:sts::…:assumed-role/role/session``; that of a user or root goes by their own ARN
+    and by the key that it was begun with, so that it ends with that key.
     ``is_trusted`` is set by ``--dev`` alone: such a caller exists without a row and may do everything.
     ``is_lasting`` says that what is decided now will be the answer at other times too: then nothing that depends on
     the time can be decided.

@@ -79,6 +79,30 @@ class SignatureIncomplete(AuthenticationError):
     fields = ("text",)
 
 
+class WebIdentityInvalid(AuthenticationError):
+    """The token of a web identity is not one of an issuer that the account trusts; ``text`` says why."""
+
+    fields = ("text",)
+
+
+class WebIdentityExpired(AuthenticationError):
+    """The token of a web identity is genuine but its time is over; both are seconds since the epoch."""
+
+    fields = ("now", "expires_at")
+
+
+class WebIdentityRejected(AuthenticationError):
+    """The token of a web identity is genuine but is not good now; ``text`` says why."""
+
+    fields = ("text",)
+
+
+class IssuerUnreachable(AuthenticationError):
+    """The issuer of a web identity does not tell its keys; ``text`` says why."""
+
+    fields = ("text",)
+
+
 class AccessDenied(RegistryError):
     """The principal may not do this."""
 
@@ -232,6 +256,12 @@ class PolicyTooLarge(RequestError):
     """A policy, or several together, have more characters than they may, white space not counted."""
 
     fields = ("what", "limit")
+
+
+class SessionTooLarge(RequestError):
+    """Policies and tags of a session, packed, are more than a session takes; ``percent`` of it."""
+
+    fields = ("percent",)
 
 
 class TooManyTagParameters(RequestError):

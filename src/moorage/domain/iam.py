@@ -113,6 +113,35 @@ class PolicyArn:
         return f"arn:aws:iam::{self.account_id or _AWS}:policy{self.path}{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class RoleArn:
+    """``arn:aws:iam::<account>:role<path><name>``."""
+
+    account_id: RegistryId
+    path: Path
+    name: PrincipalName
+
+    @classmethod
+    def parse(cls, text: str) -> "RoleArn":
+        """Raises ``InvalidRequest`` for anything but the ARN of a role."""
+        refusal = InvalidRequest(text=f"{text[:300]} is invalid: it is not the ARN of a role")
+        parts = text[:2048].split(":", 5)
+        if len(parts) != 6 or parts[:4] != ["arn", "aws", "iam", ""] or not parts[5].startswith("role/"):
+            raise refusal
+        path, slash, name = parts[5].removeprefix("role").rpartition("/")
+        try:
+            return cls(RegistryId.parse(parts[4]), Path.parse(path + slash), PrincipalName.parse(name))
+        except (InvalidRequest, RegistryIdInvalid) as error:
+            raise refusal from error
+
+    def __str__(self) -> str:
+        return principal_arn(self.account_id, "role", self.path, self.name)
+
+    def session_arn(self, session_name: str) -> str:
+        """What a session of the role is called; the path is no part of it."""
+        return f"arn:aws:sts::{self.account_id}:assumed-role/{self.name}/{session_name}"
+
+
 def principal_arn(account_id: str, kind: str, path: str, name: str) -> str:
     """The ARN of a principal: a root, user or role."""
     return root_arn(account_id) if kind == "root" else f"arn:aws:iam::{account_id}:{kind}{path}{name}"

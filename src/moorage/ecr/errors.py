@@ -236,6 +236,11 @@ UNREACHABLE: Final[Mapping[type[RegistryError], str]] = {
     errors.DeleteConflict: "the command line looks after identities",
     errors.MalformedPolicyDocument: "the command line looks after identities",
     errors.PolicyTooLarge: "the command line looks after identities",
+    errors.WebIdentityInvalid: "web identities are STS's, which has a table of its own",
+    errors.WebIdentityExpired: "web identities are STS's, which has a table of its own",
+    errors.WebIdentityRejected: "web identities are STS's, which has a table of its own",
+    errors.IssuerUnreachable: "web identities are STS's, which has a table of its own",
+    errors.SessionTooLarge: "sessions are STS's, which has a table of its own",
 }
 
 

@@ -1,49 +1,50 @@
-"""STS, as far as registries need it: GetCallerIdentity, by which clients find out who they are.
+"""STS, as far as registries need it: who one is, and sessions of roles, of web identities and of users themselves.
 
 STS speaks the query protocol: form-encoded in, XML out. Clients of the other services of that protocol, which are
 not served, understand the refusal in the same form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from moorage.auth import sessions as temporary
 from moorage.auth import sigv4
 from moorage.domain import audit, errors
-from moorage.domain.audit import Note
 from moorage.domain.errors import RegistryError
-from moorage.ecr import wire
+from moorage.ecr import sts_xml, wire
 from moorage.ecr.contract import API_VERSION
 from moorage.ecr.errors import ErrorAnswer, describe
 from moorage.ecr.events import note_caller, note_refusal
+from moorage.ecr.sts_input import Form, read_form, read_own_seconds, read_wanted, require
+from moorage.ecr.sts_xml import VERSION, Members
+from moorage.services import sessions
+from moorage.services.sessions import Granted, Wanted
 from moorage.web.authenticate import SignedCaller
 from moorage.web.context import Context
-from moorage.web.http import MAX_QUERY_PARAMETERS, Request, Response, find_parameter
+from moorage.web.http import MAX_QUERY_PARAMETERS, Request, Response
+from moorage.web.messages import render
 
-VERSION: Final = "2011-06-15"
 SERVICE: Final = "sts"
 
-#: The largest body taken; GetCallerIdentity has 43 bytes.
+#: The largest body taken; a web identity's token may have 20,000 bytes.
 MAX_BODY_BYTES: Final = 64 * 1024
 
-_NAMESPACE: Final = f"https://sts.amazonaws.com/doc/{VERSION}/"
 _STS_VERSION: Final = f"Version={VERSION}".encode()
 _ECR_VERSION: Final = f"Version={API_VERSION}".encode()
 _FORM: Final = "application/x-www-form-urlencoded"
 
-_GET_CALLER_IDENTITY: Final = "GetCallerIdentity"
+#: The only operation here that is not signed: the token is what proves who asks.
+_WEB_IDENTITY: Final = "AssumeRoleWithWebIdentity"
 _UNBUILT_ACTIONS: Final = frozenset(
     {
-        "AssumeRole",
         "AssumeRoleWithSAML",
-        "AssumeRoleWithWebIdentity",
         "AssumeRoot",
         "DecodeAuthorizationMessage",
         "GetAccessKeyInfo",
         "GetDelegatedAccessToken",
         "GetFederationToken",
-        "GetSessionToken",
         "GetWebIdentityToken",
     }
 )
@@ -54,9 +55,36 @@ _CODES: Final[Mapping[type[RegistryError], tuple[str, int]]] = {
     errors.SignatureExpired: ("SignatureDoesNotMatch", 403),
     errors.PresignedRequestExpired: ("SignatureDoesNotMatch", 403),
     errors.CredentialsExpired: ("ExpiredToken", 403),
+    errors.AccessDenied: ("AccessDenied", 403),
+    errors.InvalidRequest: ("ValidationError", 400),
+    errors.ResourceTagInvalid: ("ValidationError", 400),
     errors.NotBuilt: ("NotImplemented", 501),
     errors.BodyTooLarge: ("InvalidParameterValue", 400),
     errors.BodyIncomplete: ("InvalidParameterValue", 400),
+}
+
+#: What is refused by STS alone: code, status and sentence.
+_ROWS: Final[Mapping[type[RegistryError], tuple[str, int, str]]] = {
+    errors.WebIdentityInvalid: ("InvalidIdentityToken", 400, "{text}"),
+    errors.WebIdentityExpired: (
+        "ExpiredTokenException",
+        400,
+        "Token expired: current date/time {now} must be before the expiration date/time {expires_at}",
+    ),
+    errors.WebIdentityRejected: ("IDPRejectedClaim", 403, "{text}"),
+    errors.IssuerUnreachable: ("IDPCommunicationError", 400, "{text}"),
+    errors.MalformedPolicyDocument: ("MalformedPolicyDocument", 400, "{text}"),
+    errors.PolicyTooLarge: (
+        "ValidationError",
+        400,
+        "Value at 'policy' failed to satisfy constraint: Member must have length less than or equal to {limit}",
+    ),
+    errors.SessionTooLarge: (
+        "PackedPolicyTooLarge",
+        400,
+        "Packed size of session tags and policies is {percent}% of what a session takes",
+    ),
+    errors.NoSuchEntity: ("NoSuchEntity", 404, "The {kind} with name {name} cannot be found."),
 }
 
 
@@ -81,32 +109,47 @@ def _is_form(request: Request) -> bool:
 async def answer_sts(context: Context, request: Request) -> Response:
     """Answer a call for which ``speaks_xml``."""
     request.note.source = audit.STS
-    request_id = request.facts.request_id
     try:
-        signed = await _authenticate(context, request)
-        response = _xml(200, _identity(signed, request_id), request_id)
+        action, result = await _carry_out(context, request)
     except RegistryError as error:
         note_refusal(request, error)
         return refuse_error(error, request)
-    response.operation = _GET_CALLER_IDENTITY
+    request_id = request.facts.request_id
+    response = _xml(200, sts_xml.answer(action, result, request_id), request_id)
+    response.operation = action
     return response
 
 
-async def _authenticate(context: Context, request: Request) -> SignedCaller:
-    """Who asks for GetCallerIdentity. Needs no permission, as with AWS.
+async def _carry_out(context: Context, request: Request) -> tuple[str, Members]:
+    """The operation and its result.
 
-    Raises what ``Authenticator.for_json`` raises, ``NotBuilt`` for other actions of STS, ``OperationUnknown``.
+    Raises what ``Authenticator.for_json`` raises, ``NotBuilt`` for other actions of STS, ``OperationUnknown``,
+    and what the operations raise.
     """
     body = await request.body(MAX_BODY_BYTES)
+    if _is_web_identity(request, body):
+        form = read_form([*request.query(), *_parse(body)])
+        _check_action(request, form)
+        return _WEB_IDENTITY, await _assume_role_with_web_identity(context, request, form)
     signed = await context.authenticator.for_json(request, body)
     note_caller(request.note, signed.caller)
     if signed.service != SERVICE and not signed.caller.is_trusted:
         raise errors.SignatureIncomplete(text="Credential should be scoped to correct service: 'sts'.")
-    _check_action(request.note, [*request.query(), *_read_form(body)])
-    return signed
+    form = read_form([*request.query(), *_parse(body)])
+    action = _check_action(request, form)
+    return action, await _SIGNED[action](context, request, signed, form)
 
 
-def _read_form(body: bytes) -> list[tuple[str, str]]:
+def _is_web_identity(request: Request, body: bytes) -> bool:
+    """Whether it asks for the one operation that needs no signature; whoever signs it all the same is not asked why."""
+    try:
+        given = [*request.query(), *_parse(body)]
+    except RegistryError:
+        return False  # Who asks is looked at first, then what cannot be read.
+    return ("Action", _WEB_IDENTITY) in given
+
+
+def _parse(body: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
             body.decode("ascii"),
@@ -118,36 +161,108 @@ def _read_form(body: bytes) -> list[tuple[str, str]]:
         raise errors.MalformedRequest(text="The request body cannot be read as a form") from error
 
 
-def _check_action(note: Note, parameters: list[tuple[str, str]]) -> None:
-    action = find_parameter(parameters, "Action")
-    if action in _UNBUILT_ACTIONS or action == _GET_CALLER_IDENTITY:
-        note.event = action
+def _check_action(request: Request, form: Form) -> str:
+    action = form.get("Action")
+    if action is not None and (action in ACTIONS or action in _UNBUILT_ACTIONS):
+        request.note.event = action
     if action is None:
         raise errors.OperationMissing
-    if find_parameter(parameters, "Version") not in {None, VERSION}:
+    if form.get("Version") not in {None, VERSION}:
         raise errors.OperationUnknown(operation=action[:200])
     if action in _UNBUILT_ACTIONS:
         raise errors.NotBuilt(what=f"sts:{action}")
-    if action != _GET_CALLER_IDENTITY:
+    if action not in ACTIONS:
         raise errors.OperationUnknown(operation=action[:200])
+    return action
 
 
-def _identity(signed: SignedCaller, request_id: str) -> str:
-    """The answer."""
+# --- Operations ----------------------------------------------------------------------------------------------
+
+
+async def _get_caller_identity(
+    _context: Context, _request: Request, signed: SignedCaller, _form: Form
+) -> Members:
+    """Needs no permission, as with AWS."""
     caller = signed.caller
-    return (
-        f'<GetCallerIdentityResponse xmlns="{_NAMESPACE}">\n'
-        "  <GetCallerIdentityResult>\n"
-        f"    <Arn>{escape(caller.principal_arn)}</Arn>\n"
-        f"    <UserId>{escape(signed.user_id)}</UserId>\n"
-        f"    <Account>{escape(caller.account_id)}</Account>\n"
-        "  </GetCallerIdentityResult>\n"
-        f"  <ResponseMetadata>\n    <RequestId>{escape(request_id)}</RequestId>\n  </ResponseMetadata>\n"
-        "</GetCallerIdentityResponse>\n"
+    return [("Arn", caller.principal_arn), ("UserId", signed.user_id), ("Account", caller.account_id)]
+
+
+async def _assume_role(context: Context, request: Request, signed: SignedCaller, form: Form) -> Members:
+    wanted = read_wanted("AssumeRole", form)
+    _note_wanted(request, wanted)
+    granted = await context.database.read(sessions.assume_role, signed.caller, wanted)
+    return _role_result(context, granted)
+
+
+async def _get_session_token(context: Context, request: Request, signed: SignedCaller, form: Form) -> Members:
+    seconds = read_own_seconds("GetSessionToken", form)
+    request.note.add(durationSeconds=seconds)
+    granted = await context.database.read(sessions.get_session_token, signed.caller, seconds)
+    return [_credentials(context, granted)]
+
+
+async def _assume_role_with_web_identity(context: Context, request: Request, form: Form) -> Members:
+    wanted = read_wanted(_WEB_IDENTITY, form)
+    if wanted.tags or wanted.external_id is not None:
+        raise errors.NotBuilt(what=f"sts:{_WEB_IDENTITY} with Tags or ExternalId")
+    _note_wanted(request, wanted)
+    token = require(form, "WebIdentityToken")
+    account_id, now = wanted.role.account_id, request.facts.received_at
+    identity = await context.web_identities.prove(account_id, token, now)
+    request.note.add(provider=identity.provider.arn, subject=identity.subject)
+    granted = await context.database.read(
+        sessions.assume_role_with_web_identity, request.facts, identity.provider, identity.claims, wanted
+    )
+    return [
+        *_role_result(context, granted),
+        ("SubjectFromWebIdentityToken", identity.subject),
+        ("Audience", identity.audience),
+        ("Provider", identity.provider.arn),
+    ]
+
+
+def _note_wanted(request: Request, wanted: Wanted) -> None:
+    """For the audit: what is asked for; the token is no part of it."""
+    request.note.add(
+        roleArn=str(wanted.role),
+        roleSessionName=wanted.name,
+        durationSeconds=wanted.seconds,
+        policy=wanted.policy,
     )
 
 
+def _role_result(context: Context, granted: Granted) -> Members:
+    session = granted.session
+    user: Members = [("AssumedRoleId", f"{session.unique_id}:{session.name}"), ("Arn", granted.principal_arn)]
+    size = granted.packed_percent
+    packed: Members = [] if size is None else [("PackedPolicySize", str(size))]
+    return [_credentials(context, granted), ("AssumedRoleUser", user), *packed]
+
+
+def _credentials(context: Context, granted: Granted) -> tuple[str, Members]:
+    made = temporary.issue_credentials(
+        context.keyring, granted.account_id, granted.principal_arn, granted.own_key_id, granted.session
+    )
+    return sts_xml.credentials(made)
+
+
+_SIGNED: Final[Mapping[str, Callable[[Context, Request, SignedCaller, Form], Awaitable[Members]]]] = {
+    "AssumeRole": _assume_role,
+    "GetCallerIdentity": _get_caller_identity,
+    "GetSessionToken": _get_session_token,
+}
+
+#: Every operation that is answered.
+ACTIONS: Final = frozenset({*_SIGNED, _WEB_IDENTITY})
+
+
+# --- Refusals ------------------------------------------------------------------------------------------------
+
+
 def _describe(error: RegistryError) -> ErrorAnswer:
+    row = _ROWS.get(type(error))
+    if row is not None:
+        return ErrorAnswer(row[0], row[1], render(row[2], error.facts))
     answer = describe(error, is_query=True)
     code, status = _CODES.get(type(error), (answer.code, answer.status))
     return ErrorAnswer(code, status, answer.message)
@@ -158,9 +273,9 @@ def refuse(answer: ErrorAnswer, request_id: str) -> Response:
     fault = "Sender" if answer.status < 500 else "Receiver"
     response = _xml(
         answer.status,
-        f'<ErrorResponse xmlns="{_NAMESPACE}">\n'
+        f'<ErrorResponse xmlns="{sts_xml.NAMESPACE}">\n'
         f"  <Error>\n    <Type>{fault}</Type>\n    <Code>{escape(answer.code)}</Code>\n"
-        f"    <Message>{escape(_printable(answer.message))}</Message>\n  </Error>\n"
+        f"    <Message>{escape(sts_xml.printable(answer.message))}</Message>\n  </Error>\n"
         f"  <RequestId>{escape(request_id)}</RequestId>\n"
         "</ErrorResponse>\n",
         request_id,
@@ -173,11 +288,6 @@ def refuse(answer: ErrorAnswer, request_id: str) -> Response:
 def refuse_error(error: RegistryError, request: Request) -> Response:
     """The answer to a refusal, in STS's words."""
     return refuse(_describe(error), request.facts.request_id)
-
-
-def _printable(text: str) -> str:
-    """XML has no form for control characters; what a client sent may come back in a message."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _xml(status: int, text: str, request_id: str) -> Response:

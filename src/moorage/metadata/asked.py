@@ -67,7 +67,7 @@ class AskedLayer(NamedTuple):
 # --- Who asks ------------------------------------------------------------------------------------------------
 
 _KEY_COUNT = len(KEY_STATE_COLUMNS)
-#: The role or user of a session has no key of its own that could be switched off.
+#: The role of a session has no key of its own that could be switched off.
 _SESSION_COLUMNS = tuple(
     literal_column("1") if column is access_key.c.is_active else column for column in KEY_STATE_COLUMNS
 )
@@ -100,10 +100,14 @@ def _by_session() -> FromClause:
 
 
 def _who(caller: Caller) -> dict[str, object]:
-    """Parameters of ``_by_key`` or, for whoever has a session, ``_by_session``."""
-    if caller.session is None:
+    """Parameters of ``_by_key`` or, for whoever took on a role, ``_by_session``.
+
+    Users' and roots' own sessions go by the key that began them.
+    """
+    role_arn = None if caller.session is None else caller.session.role_arn
+    if role_arn is None:
         return {"access_key_id": caller.access_key_id}
-    resource = (caller.session.role_arn or caller.principal_arn).rpartition(":")[2]
+    resource = role_arn.rpartition(":")[2]
     kind = resource.partition("/")[0]
     return {"account_id": caller.account_id, "kind": kind, "principal_name": resource.rpartition("/")[2]}
 
@@ -201,7 +205,7 @@ _BY_SESSION = _statements(_by_session(), _SESSION_COLUMNS)
 
 
 def _of(caller: Caller) -> _Statements:
-    return _BY_KEY if caller.session is None else _BY_SESSION
+    return _BY_KEY if caller.session is None or caller.session.role_arn is None else _BY_SESSION
 
 
 def ask_repository(tx: Transaction, caller: Caller, key: RegistryKey, name: str) -> AskedRepository:

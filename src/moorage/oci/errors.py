@@ -160,6 +160,11 @@ UNREACHABLE: Final[Mapping[type[RegistryError], str]] = {
     errors.DeleteConflict: "the command line looks after identities",
     errors.MalformedPolicyDocument: "the command line looks after identities",
     errors.PolicyTooLarge: "the command line looks after identities",
+    errors.WebIdentityInvalid: "web identities belong to STS",
+    errors.WebIdentityExpired: "web identities belong to STS",
+    errors.WebIdentityRejected: "web identities belong to STS",
+    errors.IssuerUnreachable: "web identities belong to STS",
+    errors.SessionTooLarge: "sessions belong to STS",
 }
 
 

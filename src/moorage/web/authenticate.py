@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from moorage.auth import sigv4, tokens
+from moorage.auth import sessions, sigv4, tokens
 from moorage.auth.sealing import Keyring, MasterKey
+from moorage.auth.sessions import SessionClaims
 from moorage.auth.tokens import DownloadClaims
 from moorage.config import Settings
 from moorage.domain.caller import ANONYMOUS, Caller
@@ -28,6 +29,7 @@ from moorage.domain.names import RegistryId
 from moorage.metadata.database import Database
 from moorage.services import accounts
 from moorage.services.accounts import KeyHolder
+from moorage.services.sessions import check_session
 from moorage.web.http import Request
 
 SERVICES: Final = ("ecr", "sts")
@@ -46,7 +48,8 @@ _NEVER: Final = 1 << 62
 class SignedCaller:
     """A caller of the JSON API, with what the signature says about the call.
 
-    ``user_id`` is what AWS calls the principal's unique id: AIDA… of a user, the account's id of its root.
+    ``user_id`` is what AWS calls the principal's unique id: AIDA… of a user, the account's id of its root, AROA… and
+    the session's name of a role's session.
     """
 
     caller: Caller
@@ -128,7 +131,10 @@ class Authenticator:
             return
         try:
             signed = self._parse(request)
-            await self._database.read(accounts.find_key_holder, signed.access_key_id)
+            if signed.session_token is None:
+                await self._database.read(accounts.find_key_holder, signed.access_key_id)
+            else:
+                await self._check_session(self._read_session(signed), request.facts.received_at)
             sigv4.check_time(signed, request.facts.received_at)
         except RegistryError as refusal:
             self._on_checked("refused", type(refusal).__name__)
@@ -137,18 +143,47 @@ class Authenticator:
     async def _prove_json(self, request: Request, body: bytes) -> SignedCaller:
         signed = self._parse(request)
         digest = await _sha256(body)
+        if signed.session_token is not None:
+            return await self._prove_session(request, signed, digest)
         try:
             holder = await self._find_holder(signed.access_key_id)
         except CredentialsUnknown:
             sigv4.verify_against_nothing(signed, digest)
         secret = self._open(holder.sealed_secret, signed.access_key_id)
         sigv4.verify(signed, secret, digest, request.facts.received_at)
-        if signed.session_token is not None:
-            raise CredentialsUnknown  # No sessions are given out, so this token is nobody's.
         caller = Caller(
             holder.account_id, holder.principal_arn, signed.access_key_id, signed.region, request.facts
         )
         return SignedCaller(caller, holder.unique_id, signed.service, signed.form)
+
+    async def _prove_session(self, request: Request, signed: sigv4.SignedRequest, digest: str) -> SignedCaller:
+        """Who signed with temporary credentials. The token brings the secret along; whose it is, is read anew."""
+        try:
+            claims = self._read_session(signed)
+        except CredentialsUnknown:
+            sigv4.verify_against_nothing(signed, digest)
+        sigv4.verify(signed, claims.secret_access_key, digest, request.facts.received_at)
+        await self._check_session(claims, request.facts.received_at)
+        session = claims.session
+        caller = Caller(
+            RegistryId(claims.account_id),
+            claims.principal_arn,
+            claims.own_key_id or claims.access_key_id,
+            signed.region,
+            request.facts,
+            session=session,
+        )
+        user_id = session.unique_id if session.role_arn is None else f"{session.unique_id}:{session.name}"
+        return SignedCaller(caller, user_id, signed.service, signed.form)
+
+    def _read_session(self, signed: sigv4.SignedRequest) -> SessionClaims:
+        return sessions.read_session_token(self._keyring, signed.session_token or "", signed.access_key_id)
+
+    async def _check_session(self, claims: SessionClaims, now: int) -> None:
+        """Raises ``CredentialsExpired``, ``CredentialsUnknown``, ``AccountSwitchedOff``."""
+        if now >= claims.session.expires_at:
+            raise CredentialsExpired
+        await self._database.read(check_session, claims.account_id, claims.own_key_id, claims.session)
 
     async def _find_holder(self, access_key_id: str) -> KeyHolder:
         """Whose key it is, read anew after any commit (``Database.mark``). Raises what ``find_key_holder`` raises."""
@@ -210,7 +245,12 @@ class Authenticator:
             raise CredentialsMissing
         claims = tokens.read_registry_authorization(self._keyring, header, request.facts.received_at)
         caller = Caller(
-            RegistryId(claims.account_id), claims.principal_arn, claims.access_key_id, region, request.facts
+            RegistryId(claims.account_id),
+            claims.principal_arn,
+            claims.access_key_id,
+            region,
+            request.facts,
+            session=claims.session,
         )
         return Proof(caller, claims.expires_at)
 
@@ -252,6 +292,7 @@ class Authenticator:
                 claims.region,
                 request.facts,
                 is_trusted=self._settings.dev,
+                session=claims.session,
             )
             return caller, claims
 

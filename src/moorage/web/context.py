@@ -8,6 +8,7 @@ from moorage.metadata.database import Database
 from moorage.transfers.downloads import Downloads
 from moorage.transfers.pulls import PullTimes
 from moorage.transfers.uploads import Uploads
+from moorage.transfers.web_identities import WebIdentities
 from moorage.web.authenticate import Authenticator
 from moorage.web.hosts import RegistryHosts
 
@@ -24,3 +25,4 @@ class Context:
     authenticator: Authenticator
     hosts: RegistryHosts
     keyring: Keyring
+    web_identities: WebIdentities

@@ -11,10 +11,15 @@ from moorage.services.access import authorize
 
 @operation("GetAuthorizationToken")
 async def get_authorization_token(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    """A token of twelve hours. It stands for the principal, so one serves every registry that is asked for."""
+    """A token of twelve hours, or of what is left of the session that asks.
+
+    It stands for the principal, so one serves every registry that is asked for.
+    """
     caller, context = call.caller, call.context
     await context.database.read(authorize, caller, "ecr:GetAuthorizationToken", call.registry())
     expires_at = caller.request.received_at + tokens.REGISTRY_TOKEN_LIFETIME
+    if caller.session is not None:
+        expires_at = min(expires_at, caller.session.expires_at)
     claims = RegistryTokenClaims(
         caller.account_id,
         caller.principal_arn,
@@ -22,6 +27,7 @@ async def get_authorization_token(call: Call, request: dict[str, Any]) -> dict[s
         caller.region,
         caller.request.received_at,
         expires_at,
+        caller.session,
     )
     token = tokens.as_authorization_token(tokens.issue_registry_token(context.keyring, claims))
     return {

@@ -1,0 +1,1 @@
+"""What goes out: requests that the server itself makes of others."""

@@ -1,0 +1,457 @@
+"""Sessions over the wire: assumed roles, web identities and users' own, as botocore's STS client reads them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import botocore.session
+import pytest
+from botocore.parsers import create_parser
+
+from moorage.auth.credentials import AccessKey
+from moorage.auth.sealing import MasterKey
+from moorage.auth.tokens import read_registry_authorization
+from moorage.domain.errors import CredentialsExpired
+from moorage.domain.names import RegistryId
+from moorage.services import access_keys, accounts, identity_providers, principal_policies, principals
+from tests.ecr.driver import ACCOUNT, KEY, MINUTE, OTHER_KEY, SECOND, Answer, Driver, Key, Sent
+from tests.support.identities import allow
+from tests.support.issuer import AUDIENCE, Issuer, ec_key, rsa_key, serve_issuer
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+HOME = RegistryId(ACCOUNT)
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/builder"
+ALICE = Key("AKIDALICE", "alices/SecretThatIsLongEnoughForAKey00000")
+BOB = Key("AKIDBOB", "bobs/SecretThatIsLongEnoughForAKey0000000")
+
+Given = dict[str, Any]
+
+
+def trust(*statements: Given) -> str:
+    """A trust policy of these statements, which allow AssumeRole unless they say otherwise."""
+    usual = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"]}
+    return json.dumps({"Version": "2012-10-17", "Statement": [usual | one for one in statements]})
+
+
+ALICES: Given = {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}}
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """A real issuer."""
+    with serve_issuer() as served:
+        yield served
+
+
+@pytest.fixture
+def driver(tmp_path: Path, issuer: Issuer) -> Iterator[Driver]:
+    """A server with the users alice and bob, and a role that trusts alice for two hours."""
+    made = Driver(tmp_path, oidc_private_origins=[issuer.url])
+    for name, key in (("alice", ALICE), ("bob", BOB)):
+        made.database.write_now(principals.create_user, HOME, name)
+        access_key = AccessKey(key.access_key_id, key.secret)
+        made.database.write_now(access_keys.create_access_key, HOME, name, access_key, MasterKey(bytes(32)))
+    made.database.write_now(
+        principals.create_role, HOME, "builder", trust(ALICES), path="/ci/", max_session_seconds=7200
+    )
+    yield made
+    made.close()
+
+
+def call(
+    driver: Driver, action: str, key: Key | None = ALICE, **given: object
+) -> tuple[Answer, dict[str, Any]]:
+    """A call of STS, unsigned without a key; the answer, and what botocore reads in it."""
+    form = {"Action": action, "Version": "2011-06-15"} | {name: str(value) for name, value in given.items()}
+    body = urlencode(form).encode()
+    headers = [(b"content-type", FORM["Content-Type"].encode()), (b"content-length", b"%d" % len(body))]
+    sent = (
+        driver.sign(None, body, service="sts", headers=FORM, key=key)
+        if key
+        else Sent("POST", "/", headers, body)
+    )
+    answer = driver.send(sent)
+    model = botocore.session.Session().get_service_model("sts").operation_model(action)
+    parsed: dict[str, Any] = create_parser("query").parse(
+        {"status_code": answer.status, "headers": answer.headers, "body": answer.body}, model.output_shape
+    )
+    return answer, parsed
+
+
+def assume(driver: Driver, key: Key = ALICE, **given: Any) -> tuple[Answer, dict[str, Any]]:
+    """AssumeRole of the role, by alice unless said otherwise."""
+    return call(driver, "AssumeRole", key, **({"RoleArn": ROLE, "RoleSessionName": "ci"} | given))
+
+
+def told(result: tuple[Answer, dict[str, Any]]) -> tuple[int, str]:
+    """Status and code of a refusal, or 200 and nothing."""
+    answer, parsed = result
+    return answer.status, parsed.get("Error", {}).get("Code", "")
+
+
+def session_key(result: tuple[Answer, dict[str, Any]]) -> Key:
+    """What a client signs with after this answer."""
+    assert result[0].status == 200, result
+    given = result[1]["Credentials"]
+    return Key(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+
+def change_trust(driver: Driver, *statements: Given) -> None:
+    """Let the role trust somebody else."""
+    driver.database.write_now(principals.update_role, HOME, "builder", trust(*statements))
+
+
+# --- AssumeRole ----------------------------------------------------------------------------------------------
+
+
+def test_a_role_is_assumed_by_the_user_whom_it_trusts(driver: Driver) -> None:
+    """The answer has the members that clients read, and the session is who it says."""
+    answer, parsed = assume(driver)
+    assert answer.operation == "AssumeRole"
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/builder/ci"
+    assert parsed["AssumedRoleUser"]["Arn"] == arn
+    assert parsed["AssumedRoleUser"]["AssumedRoleId"].startswith("AROA")
+    assert parsed["Credentials"]["Expiration"].timestamp() == driver.now // SECOND + 3600
+    _, identity = call(driver, "GetCallerIdentity", session_key((answer, parsed)))
+    assert (identity["Arn"], identity["Account"]) == (arn, ACCOUNT)
+    assert identity["UserId"] == parsed["AssumedRoleUser"]["AssumedRoleId"]
+
+
+def test_whom_the_role_does_not_trust_learns_nothing_of_it(driver: Driver) -> None:
+    """A role that does not exist is refused in the same words."""
+    refused, _ = assume(driver, BOB)
+    nowhere, _ = assume(driver, BOB, RoleArn=ROLE + "x")
+    assert (refused.status, refused.error_code) == (403, "AccessDenied")
+    assert (
+        refused.body.replace(b"builder", b"builderx").split(b"<RequestId>")[0]
+        == (nowhere.body.split(b"<RequestId>")[0])
+    )
+
+
+def test_trust_in_an_account_leaves_it_to_the_users_own_policies(driver: Driver) -> None:
+    """The account is named: bob may once a policy of his own lets him."""
+    change_trust(driver, {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}})
+    assert told(assume(driver, BOB)) == (403, "AccessDenied")
+    driver.database.write_now(
+        principal_policies.put_inline, HOME, "user", "bob", "may", allow("sts:AssumeRole")
+    )
+    assert told(assume(driver, BOB)) == (200, "")
+
+
+def test_across_accounts_both_sides_have_to_allow(driver: Driver) -> None:
+    """The other account's root may do what it likes at home, so the role's trust is what is left."""
+    assert told(assume(driver, OTHER_KEY)) == (403, "AccessDenied")
+    change_trust(driver, {"Principal": {"AWS": "999999999999"}})
+    assert told(assume(driver, OTHER_KEY)) == (200, "")
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [({}, 403), ({"ExternalId": "wrong"}, 403), ({"ExternalId": "shared-secret"}, 200)],
+)
+def test_a_role_can_ask_for_an_external_id(driver: Driver, given: Given, status: int) -> None:
+    """As those do who let a vendor in."""
+    change_trust(driver, ALICES | {"Condition": {"StringEquals": {"sts:ExternalId": "shared-secret"}}})
+    assert assume(driver, **given)[0].status == status
+
+
+def test_a_role_can_ask_for_the_name_of_the_session(driver: Driver) -> None:
+    """``sts:RoleSessionName``, often with the user's own name."""
+    change_trust(driver, ALICES | {"Condition": {"StringEquals": {"sts:RoleSessionName": "${aws:username}"}}})
+    assert told(assume(driver)) == (403, "AccessDenied")
+    assert told(assume(driver, RoleSessionName="alice")) == (200, "")
+
+
+def test_a_role_can_ask_for_tags_of_user_and_session(driver: Driver) -> None:
+    """``aws:PrincipalTag`` and ``aws:RequestTag``; who brings tags needs sts:TagSession as well."""
+    wanted = {"aws:PrincipalTag/team": "red", "aws:RequestTag/job": "build"}
+    change_trust(driver, ALICES | {"Condition": {"StringEquals": wanted}})
+    tags: Given = {"Tags.member.1.Key": "job", "Tags.member.1.Value": "build"}
+    assert told(assume(driver, **tags)) == (403, "AccessDenied")
+    driver.database.write_now(principals.tag_principal, HOME, "user", "alice", [("team", "red")])
+    assert told(assume(driver, **tags)) == (200, "")
+    change_trust(driver, ALICES | {"Action": "sts:AssumeRole"})
+    assert told(assume(driver, **tags)) == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"DurationSeconds": 899}, "ValidationError"),
+        ({"DurationSeconds": 7201}, "ValidationError"),
+        ({"DurationSeconds": 43_201}, "ValidationError"),
+        ({"DurationSeconds": "x"}, "ValidationError"),
+        ({"DurationSeconds": 7200}, ""),
+        ({"RoleSessionName": "x"}, "ValidationError"),
+        ({"RoleSessionName": "a b"}, "ValidationError"),
+        ({"RoleSessionName": ""}, "ValidationError"),
+        ({"RoleArn": "builder"}, "ValidationError"),
+        ({"RoleArn": f"arn:aws:iam::{ACCOUNT}:user/alice"}, "ValidationError"),
+        ({"Policy": "{"}, "MalformedPolicyDocument"),
+        ({"Policy": '{"Statement":{"Effect":"Allow","Action":"*"}}'}, "MalformedPolicyDocument"),
+        ({"Policy": allow("ecr:GetAuthorizationToken" + "x" * 3000)}, "ValidationError"),
+        ({"PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/NoSuch"}, "ValidationError"),
+        ({"PolicyArns.member.1.arn": "x"}, "ValidationError"),
+        ({"PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/AdministratorAccess"}, ""),
+        ({"Tags.member.1.Key": "aws:x", "Tags.member.1.Value": "1"}, "ValidationError"),
+        ({"ExternalId": "x"}, "ValidationError"),
+        ({"SourceIdentity": "alice"}, "NotImplemented"),
+        ({"TransitiveTagKeys.member.1": "x"}, "NotImplemented"),
+        ({"SerialNumber": "x", "TokenCode": "1"}, "NotImplemented"),
+    ],
+)
+def test_what_a_session_may_not_be_is_refused(driver: Driver, given: Given, code: str) -> None:
+    """With AWS's names."""
+    assert told(assume(driver, **given))[1] == code
+
+
+def test_the_room_for_policies_and_tags_is_bounded(driver: Driver) -> None:
+    """They travel in the token; how much of it they take is told."""
+    few: Given = {"Tags.member.1.Key": "job", "Tags.member.1.Value": "build"}
+    assert assume(driver, **few)[1]["PackedPolicySize"] == 1
+    many: Given = {}
+    for number in range(1, 20):
+        many |= {f"Tags.member.{number}.Key": f"key{number}", f"Tags.member.{number}.Value": "x" * 250}
+    assert told(assume(driver, **many)) == (400, "PackedPolicyTooLarge")
+
+
+def test_a_session_of_a_role_assumes_another_role_for_an_hour_at_most(driver: Driver) -> None:
+    """AWS calls it chaining."""
+    second = f"arn:aws:iam::{ACCOUNT}:role/second"
+    named = trust({"Principal": {"AWS": ROLE}})
+    driver.database.write_now(principals.create_role, HOME, "second", named, max_session_seconds=7200)
+    key = session_key(assume(driver))
+    long: Given = {"RoleArn": second, "DurationSeconds": 7200}
+    assert told(assume(driver, key, **long)) == (400, "ValidationError")
+    assert told(assume(driver, key, RoleArn=second)) == (200, "")
+    assert told(assume(driver, ALICE, RoleArn=second)) == (403, "AccessDenied")
+
+
+def test_a_session_policy_narrows_what_the_session_may_assume(driver: Driver) -> None:
+    """Though the next role trusts the first one."""
+    second = f"arn:aws:iam::{ACCOUNT}:role/second"
+    driver.database.write_now(principals.create_role, HOME, "second", trust({"Principal": {"AWS": ROLE}}))
+    key = session_key(assume(driver, Policy=allow("ecr:GetAuthorizationToken")))
+    assert told(assume(driver, key, RoleArn=second)) == (403, "AccessDenied")
+
+
+# --- What a session is good for ------------------------------------------------------------------------------
+
+
+def test_a_session_ends_at_its_time(driver: Driver) -> None:
+    """To the second."""
+    key = session_key(assume(driver, DurationSeconds=900))
+    driver.now += 15 * MINUTE - SECOND
+    assert told(call(driver, "GetCallerIdentity", key)) == (200, "")
+    driver.now += SECOND
+    assert told(call(driver, "GetCallerIdentity", key)) == (403, "ExpiredToken")
+    assert driver.send(driver.sign("DescribeRepositories", key=key)).code == "ExpiredTokenException"
+
+
+def test_a_session_ends_with_its_role(driver: Driver) -> None:
+    """Another role of the same name is another role."""
+    key = session_key(assume(driver))
+    driver.database.write_now(principals.delete_principal, HOME, "role", "builder")
+    assert told(call(driver, "GetCallerIdentity", key)) == (403, "InvalidClientTokenId")
+    driver.database.write_now(principals.create_role, HOME, "builder", trust(ALICES), path="/ci/")
+    assert told(call(driver, "GetCallerIdentity", key)) == (403, "InvalidClientTokenId")
+
+
+def test_a_session_ends_when_its_account_is_switched_off(driver: Driver) -> None:
+    """And begins again with it."""
+    key = session_key(assume(driver))
+    driver.database.write_now(accounts.set_account_active, HOME, is_active=False)
+    assert told(call(driver, "GetCallerIdentity", key)) == (403, "OptInRequired")
+    driver.database.write_now(accounts.set_account_active, HOME, is_active=True)
+    assert told(call(driver, "GetCallerIdentity", key)) == (200, "")
+
+
+@pytest.mark.threat(9)
+def test_key_secret_and_token_go_together(driver: Driver) -> None:
+    """Another session's token, another secret, no token, or a token with a key of one's own."""
+    first, second = session_key(assume(driver)), session_key(assume(driver))
+    wrong = [
+        Key(first.access_key_id, first.secret, second.session_token),
+        Key(first.access_key_id, first.secret),
+        Key(ALICE.access_key_id, ALICE.secret, first.session_token),
+        Key(first.access_key_id, first.secret, "made-up"),
+    ]
+    codes = {told(call(driver, "GetCallerIdentity", key)) for key in wrong}
+    assert codes == {(403, "InvalidClientTokenId")}
+    other_secret = Key(first.access_key_id, second.secret, first.session_token)
+    assert told(call(driver, "GetCallerIdentity", other_secret)) == (403, "SignatureDoesNotMatch")
+
+
+# --- GetSessionToken -----------------------------------------------------------------------------------------
+
+
+def test_a_users_own_session_is_the_user(driver: Driver) -> None:
+    """Twelve hours unless said otherwise."""
+    result = call(driver, "GetSessionToken")
+    assert result[1]["Credentials"]["Expiration"].timestamp() == driver.now // SECOND + 43_200
+    key = session_key(result)
+    assert call(driver, "GetCallerIdentity", key)[1]["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
+    assert told(call(driver, "GetSessionToken", key)) == (403, "AccessDenied")
+
+
+def test_a_roots_own_session_lasts_an_hour_at_most(driver: Driver) -> None:
+    """And a user's a day and a half."""
+    result = call(driver, "GetSessionToken", KEY, DurationSeconds=7200)
+    assert result[1]["Credentials"]["Expiration"].timestamp() == driver.now // SECOND + 3_600
+    assert told(call(driver, "GetSessionToken", DurationSeconds=129_600)) == (200, "")
+    assert told(call(driver, "GetSessionToken", DurationSeconds=129_601)) == (400, "ValidationError")
+
+
+def test_a_users_own_session_ends_with_the_key_that_began_it(driver: Driver) -> None:
+    """Switched off, the key takes along what came of it."""
+    key = session_key(call(driver, "GetSessionToken"))
+    driver.database.write_now(access_keys.set_key_active, HOME, ALICE.access_key_id, is_active=False)
+    assert told(call(driver, "GetCallerIdentity", key)) == (403, "InvalidClientTokenId")
+
+
+def test_a_roots_own_session_may_do_what_root_may(driver: Driver) -> None:
+    """On the other API, too, and so may the password that it gets."""
+    key = session_key(call(driver, "GetSessionToken", KEY))
+    assert driver.call("DescribeRepositories", key=key).json == {"repositories": []}
+    data = driver.call("GetAuthorizationToken", key=key).json["authorizationData"][0]
+    assert data["expiresAt"] == pytest.approx(driver.now / SECOND + 3_600, abs=1)
+
+
+# --- AssumeRoleWithWebIdentity -------------------------------------------------------------------------------
+
+
+def federate(driver: Driver, issuer: Issuer, **condition: object) -> None:
+    """Let the role trust an issuer, for tokens that meet a condition."""
+    url = f"https://{issuer.name}"
+    driver.database.write_now(identity_providers.create_provider, HOME, url, [AUDIENCE])
+    arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer.name}"
+    change_trust(
+        driver,
+        {"Principal": {"Federated": arn}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition},
+    )
+
+
+def identify(driver: Driver, token: str, **given: Any) -> tuple[Answer, dict[str, Any]]:
+    """AssumeRoleWithWebIdentity with a token, unsigned."""
+    named = {"RoleArn": ROLE, "RoleSessionName": "pipeline", "WebIdentityToken": token}
+    return call(driver, "AssumeRoleWithWebIdentity", None, **(named | given))
+
+
+def claims(driver: Driver, issuer: Issuer, **other: object) -> dict[str, object]:
+    """Claims that are good now."""
+    return issuer.claims(driver.now // SECOND, **other)
+
+
+def test_a_web_identity_assumes_a_role_that_trusts_its_claims(driver: Driver, issuer: Issuer) -> None:
+    """No signature, no key; the answer says who the token proved."""
+    federate(
+        driver, issuer, StringEquals={f"{issuer.name}:sub": "repo:team/app", f"{issuer.name}:aud": AUDIENCE}
+    )
+    result = identify(driver, issuer.sign(claims(driver, issuer)))
+    answer, parsed = result
+    assert answer.operation == "AssumeRoleWithWebIdentity"
+    assert parsed["SubjectFromWebIdentityToken"] == "repo:team/app"
+    assert parsed["Audience"] == AUDIENCE
+    assert parsed["Provider"] == f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer.name}"
+    identity = call(driver, "GetCallerIdentity", session_key(result))[1]
+    assert identity["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/builder/pipeline"
+
+
+def test_a_web_identity_with_other_claims_is_refused(driver: Driver, issuer: Issuer) -> None:
+    """The token is genuine, and the role does not trust it."""
+    federate(driver, issuer, StringLike={f"{issuer.name}:sub": "repo:team/*", f"{issuer.name}:ref": "main"})
+    right = claims(driver, issuer, ref="main")
+    assert told(identify(driver, issuer.sign(right))) == (200, "")
+    for wrong in ({"sub": "repo:other/app"}, {"ref": "feature"}, {"ref": None}):
+        assert told(identify(driver, issuer.sign(claims(driver, issuer, **({"ref": "main"} | wrong))))) == (
+            403,
+            "AccessDenied",
+        )
+
+
+@pytest.mark.threat(9, 15)
+def test_a_web_identity_that_is_not_proven_is_refused(driver: Driver, issuer: Issuer) -> None:
+    """Another audience, over, not begun, another key, another issuer, no token at all."""
+    federate(driver, issuer)
+    stranger = Issuer("https://stranger.test")
+    soon = driver.now // SECOND + 600
+    refused = {
+        "audience": (issuer.sign(claims(driver, issuer, aud="other")), 400, "InvalidIdentityToken"),
+        "over": (issuer.sign(claims(driver, issuer, exp=soon - 1200)), 400, "ExpiredTokenException"),
+        "early": (issuer.sign(claims(driver, issuer, nbf=soon)), 403, "IDPRejectedClaim"),
+        "key": (issuer.sign(claims(driver, issuer), key=rsa_key("evil")), 400, "InvalidIdentityToken"),
+        "unknown key": (issuer.sign(claims(driver, issuer), key_id="x"), 400, "InvalidIdentityToken"),
+        "wrong kind": (
+            issuer.sign(claims(driver, issuer), key=ec_key("curve"), algorithm="ES256"),
+            400,
+            "InvalidIdentityToken",
+        ),
+        "issuer": (stranger.sign(claims(driver, stranger)), 400, "InvalidIdentityToken"),
+        "nothing": ("x.y.z", 400, "InvalidIdentityToken"),
+    }
+    for name, (token, status, code) in refused.items():
+        assert (name, told(identify(driver, token))) == (name, (status, code))
+    assert told(identify(driver, "")) == (400, "ValidationError")
+
+
+def test_only_an_issuer_that_the_account_trusts_is_contacted(driver: Driver, issuer: Issuer) -> None:
+    """A token cannot make the server call anybody."""
+    token = issuer.sign(claims(driver, issuer))
+    assert told(identify(driver, token)) == (400, "InvalidIdentityToken")
+    driver.database.write_now(
+        identity_providers.create_provider, RegistryId("999999999999"), f"https://{issuer.name}", [AUDIENCE]
+    )
+    assert told(identify(driver, token)) == (400, "InvalidIdentityToken")
+    assert issuer.asked == []
+
+
+def test_an_issuer_that_is_away_is_named_as_the_reason(driver: Driver, issuer: Issuer) -> None:
+    """Clients try again on that code."""
+    federate(driver, issuer)
+    issuer.documents["/keys"] = (500, b"")
+    token = issuer.sign(claims(driver, issuer))
+    assert told(identify(driver, token)) == (400, "IDPCommunicationError")
+
+
+def test_a_web_identity_asks_for_no_more_than_an_unsigned_call_may(driver: Driver, issuer: Issuer) -> None:
+    """Any other operation needs a signature, however it is called."""
+    federate(driver, issuer)
+    assert told(call(driver, "GetCallerIdentity", None)) == (403, "MissingAuthenticationToken")
+    assert told(call(driver, "AssumeRole", None, RoleArn=ROLE, RoleSessionName="ci"))[0] == 403
+    body = b"Action=GetSessionToken&Action=AssumeRoleWithWebIdentity&Version=2011-06-15"
+    answer = driver.send(Sent("POST", "/", [(b"content-type", FORM["Content-Type"].encode())], body))
+    assert (answer.status, answer.error_code) == (400, "InvalidParameterValue")
+
+
+# --- On both faces -------------------------------------------------------------------------------------------
+
+
+def test_a_session_may_do_what_its_role_may_within_its_own_policies(driver: Driver) -> None:
+    """The role may list and log in; the session that was narrowed may only list."""
+    may = allow("ecr:DescribeRepositories", "ecr:GetAuthorizationToken")
+    key = session_key(assume(driver))
+    assert driver.call("DescribeRepositories", key=key).code == "AccessDeniedException"
+    driver.database.write_now(principal_policies.put_inline, HOME, "role", "builder", "may", may)
+    assert driver.call("DescribeRepositories", key=key).status == 200
+    narrow = session_key(assume(driver, Policy=allow("ecr:DescribeRepositories")))
+    assert driver.call("DescribeRepositories", key=narrow).status == 200
+    refused = driver.call("GetAuthorizationToken", key=narrow)
+    assert refused.code == "AccessDeniedException"
+    assert f"arn:aws:sts::{ACCOUNT}:assumed-role/builder/ci" in refused.message
+
+
+def test_a_password_never_outlives_the_session_that_got_it(driver: Driver) -> None:
+    """Nor does it live longer than others."""
+    may = allow("ecr:GetAuthorizationToken")
+    driver.database.write_now(principal_policies.put_inline, HOME, "role", "builder", "may", may)
+    key = session_key(assume(driver, DurationSeconds=900))
+    data = driver.call("GetAuthorizationToken", key=key).json["authorizationData"][0]
+    assert data["expiresAt"] == pytest.approx(driver.now / SECOND + 900, abs=1)
+    header = f"Basic {data['authorizationToken']}"
+    claims = read_registry_authorization(driver.context.keyring, header, driver.now)
+    assert claims.session is not None
+    assert claims.session.role_arn == ROLE
+    with pytest.raises(CredentialsExpired):
+        read_registry_authorization(driver.context.keyring, header, driver.now + 15 * MINUTE)
