@@ -104,8 +104,6 @@ def test_lists_of_a_part_use_the_index_of_that_part(connection: Any, query: Quer
 def test_every_list_has_a_limit_or_a_bound_by_its_owner() -> None:
     """What can grow without end is paged; the others are bounded by a quota, one page or one upload's parts."""
     bounded = {
-        "applied_policies._ATTACHED",
-        "applied_policies._INLINE",
         "images._TAGS_BETWEEN",
         "repositories._TAGS",
         "tags._OF_IMAGE",

@@ -32,6 +32,7 @@ _COLUMNS = tuple(principal.c[name] for name in PrincipalRow._fields)
 _IS_KIND = (principal.c.account_id == bindparam("account_id"), principal.c.kind == bindparam("kind"))
 
 _FIND = Query(select(*_COLUMNS).where(*_IS_KIND, principal.c.name == bindparam("name")), PrincipalRow._make)
+_GET = Query(select(*_COLUMNS).where(principal.c.id == bindparam("id")), PrincipalRow._make)
 _FIND_NAMESAKE = Query(
     select(principal.c.name).where(*_IS_KIND, func.lower(principal.c.name) == bindparam("name")),
     lambda row: str(row[0]),
@@ -97,6 +98,11 @@ _FIND_BOUNDED = Query(
 def find_principal(tx: Transaction, account_id: str, kind: str, name: str) -> PrincipalRow | None:
     """The user or role of this name, or None."""
     return tx.find(_FIND, account_id=account_id, kind=kind, name=name)
+
+
+def get_principal(tx: Transaction, principal_id: int) -> PrincipalRow:
+    """The root, user or role of this row id, which exists."""
+    return tx.one(_GET, id=principal_id)
 
 
 def find_namesake(tx: Transaction, account_id: str, kind: str, name: str) -> str | None:

@@ -15,8 +15,8 @@ import structlog
 
 from moorage.domain.caller import Caller, RegistryKey, Session
 from moorage.domain.iam import principal_arn
-from moorage.metadata import applied_policies, registries, resource_policies
-from moorage.metadata.applied_policies import AppliedPrincipal
+from moorage.metadata import policies, principals, registries, resource_policies
+from moorage.metadata.principals import PrincipalRow
 from moorage.metadata.transaction import Transaction
 from moorage.rules.policy import actions, managed
 from moorage.rules.policy.decision import Attached
@@ -116,7 +116,7 @@ def by_small_letters(tags: Mapping[str, str]) -> Tags:
 
 
 def _read_identity(tx: Transaction, principal_id: int) -> Identity:
-    row = applied_policies.get_principal(tx, principal_id)
+    row = principals.get_principal(tx, principal_id)
     arn = principal_arn(row.account_id, row.kind, row.path, row.name)
     return Identity(
         Principal(_KINDS.get(row.kind, PrincipalKind.SESSION), arn, row.account_id, row.unique_id),
@@ -126,21 +126,23 @@ def _read_identity(tx: Transaction, principal_id: int) -> Identity:
     )
 
 
-def _read_tags(row: AppliedPrincipal) -> dict[str, str]:
+def _read_tags(row: PrincipalRow) -> dict[str, str]:
     return msgspec.json.decode(row.tags, type=dict[str, str])
 
 
 def _read_policies(tx: Transaction, principal_id: int, account_id: str) -> Iterator[Attached]:
-    for name, text in applied_policies.list_inline(tx, principal_id):
+    for name, text in policies.list_inline(tx, principal_id).items():
         yield compiled(name, text, Kind.IDENTITY)
-    for arn in applied_policies.list_attached(tx, principal_id):
+    for arn in policies.list_attached(tx, principal_id):
         yield _attached(tx, account_id, arn)
 
 
 def _attached(tx: Transaction, account_id: str, arn: str) -> Attached:
     text = managed.TEXTS.get(arn)
     if text is None:
-        text = applied_policies.find_managed_text(tx, account_id, arn.rpartition("/")[2])
+        # Names are unique in an account, whatever their paths.
+        row = policies.find_managed(tx, account_id, arn.rpartition("/")[2])
+        text = None if row is None else row.text
     return compiled(arn, text, Kind.IDENTITY)
 
 

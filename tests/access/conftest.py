@@ -1,0 +1,16 @@
+"""An office for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.access.office import Office
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    """A server with two repositories."""
+    made = Office(tmp_path)
+    yield made
+    made.driver.close()

@@ -1,0 +1,85 @@
+"""Policies hold from the next request on, in every process; what was never committed never holds."""
+
+import contextlib
+import json
+
+import pytest
+
+from moorage.domain.caller import Caller
+from moorage.domain.errors import AccessDenied, CredentialsUnknown
+from moorage.domain.names import Tag
+from moorage.metadata import policies, principals
+from moorage.metadata.database import Database
+from moorage.metadata.transaction import Transaction
+from moorage.services import images, resource_policies
+from tests.access.office import APP, REGISTRY, Office
+from tests.access.people import OURS, allow, deny, policy
+from tests.support.database import open_again
+
+
+def pull(database: Database, caller: Caller) -> None:
+    """Pull ``app/web:v1``."""
+    database.read_now(images.get_image, caller, REGISTRY, APP, Tag("v1"))
+
+
+def test_a_users_policy_holds_in_every_process_from_the_next_request_on(office: Office) -> None:
+    """Given, changed and taken away."""
+    caller = office.hire("alice")
+    another = open_again(office.database)
+    for statements, is_allowed in (((allow("ecr:*"),), True), ((deny("ecr:*"),), False), ((), False)):
+        office.put_policy("alice", *statements)
+        for database in (office.database, another):
+            with contextlib.nullcontext() if is_allowed else pytest.raises(AccessDenied):
+                pull(database, caller)
+    another.close()
+
+
+def test_a_repositorys_policy_holds_in_every_process_from_the_next_request_on(office: Office) -> None:
+    """Set, replaced, deleted."""
+    stranger, root = office.stranger(), office.root()
+    another = open_again(office.database)
+    for action, is_allowed in (
+        ("ecr:BatchGetImage", True),
+        ("ecr:PutImage", False),
+        ("ecr:*", True),
+        ("", False),
+    ):
+        if action:
+            text = json.dumps(policy({"Effect": "Allow", "Principal": "*", "Action": action}))
+            office.database.write_now(
+                resource_policies.set_repository_policy, root, REGISTRY, APP, text, is_forced=False
+            )
+        else:
+            office.database.write_now(resource_policies.delete_repository_policy, root, REGISTRY, APP)
+        for database in (office.database, another):
+            with contextlib.nullcontext() if is_allowed else pytest.raises(AccessDenied):
+                pull(database, stranger)
+    another.close()
+
+
+def test_a_key_that_is_switched_off_opens_nothing(office: Office) -> None:
+    """Whatever its user may."""
+    caller = office.hire("alice", allow("*"))
+    pull(office.database, caller)
+    office.close_key("alice")
+    with pytest.raises(CredentialsUnknown):
+        pull(office.database, caller)
+
+
+def test_what_was_undone_is_not_remembered(office: Office) -> None:
+    """A policy that a transaction wrote and judged by is gone with it, though the next one gets its number."""
+    caller = office.hire("alice")
+
+    def write_and_fail(tx: Transaction) -> None:
+        row = principals.find_principal(tx, OURS, "user", "alice")
+        assert row is not None
+        policies.put_inline(tx, row.id, "own", json.dumps(policy(allow("*"))))
+        principals.raise_epoch(tx, row.id)
+        images.get_image(tx, caller, REGISTRY, APP, Tag("v1"))
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        office.database.write_now(write_and_fail)
+    office.put_policy("alice", deny("*"))
+    with pytest.raises(AccessDenied):
+        pull(office.database, caller)
