@@ -108,6 +108,8 @@ def prepare(settings: Settings) -> Path | None:
     _check_format(data_dir)
     _check_audit(settings)
     _check_sqlite(settings)
+    if settings.dev:
+        _log.warning("dev_accepts_everything", listen=list(settings.listen))
     if settings.database:
         # Another server may run on the old schema: it is migrated when somebody says so.
         check_schema(settings)

@@ -204,6 +204,23 @@ def check_reach(settings: Settings) -> Finding:
     return Finding("ok", "reach", "other machines, over TLS")
 
 
+def check_access(settings: Settings) -> Finding:
+    """Requests are judged by who sends them."""
+    if settings.dev:
+        advice = "Leave it to a machine and an hour where nothing matters."
+        return Finding(
+            "warn",
+            "access",
+            "dev: no credentials are checked, and whoever reaches this server may do everything",
+            advice,
+        )
+    if settings.anonymous_pull:
+        return Finding(
+            "ok", "access", "by policies; what these open to everybody is pulled without credentials"
+        )
+    return Finding("ok", "access", "by policies, to whoever has a key")
+
+
 def check_tls(settings: Settings) -> Finding:
     """The certificate and its key can be read, belong together and are valid for a while."""
     certificate, key = settings.tls_cert, settings.tls_key
@@ -252,6 +269,7 @@ CHECKS: tuple[Check, ...] = (
     check_registry_host,
     check_ports,
     check_reach,
+    check_access,
     check_tls,
 )
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli import answers
+from moorage.cli import answers, simulate
 from moorage.cli.answers import Output, OutputOption
 from moorage.cli.desk import (
     AccountOption,
@@ -51,6 +51,7 @@ def group() -> typer.Typer:
         ("attach", attach),
         ("detach", detach),
         ("boundary", boundary),
+        ("simulate", simulate.simulate),
     ):
         made.command(name)(with_settings(command, "data_dir", "database"))
     return made

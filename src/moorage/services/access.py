@@ -82,7 +82,7 @@ def judge(
     if caller.is_trusted or _is_undisputed(standing, caller, registry):
         return
     asked_now = question(tx, standing, caller, action, registry, name, about)
-    decision = _decide(asked_now, caller)
+    decision = decide_on(asked_now, caller)
     if decision.is_allowed or (untold and asked_now.context.asked & untold):
         return
     if caller.is_anonymous:
@@ -133,10 +133,10 @@ def may(
     """Whether ``judge`` would let the caller. Raises ``CredentialsUnknown``, ``AccountSwitchedOff``."""
     if caller.is_trusted or _is_undisputed(standing, caller, registry):
         return True
-    return _decide(question(tx, standing, caller, action, registry, name, about), caller).is_allowed
+    return decide_on(question(tx, standing, caller, action, registry, name, about), caller).is_allowed
 
 
-def _decide(asked_now: Question, caller: Caller) -> Decision:
+def decide_on(asked_now: Question, caller: Caller) -> Decision:
     """What the policies say, of a caller whose key is good."""
     request, policies, _ = asked_now
     decision = decide(request, policies)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pysqlite3 import dbapi2
@@ -51,6 +52,20 @@ def test_free_space_is_held_against_the_reserve(
     """Below it pushes are refused."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free * MEBIBYTE))
     assert checks.check_space(Settings(data_dir=tmp_path)).status == status
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "text"),
+    [
+        ({"dev": True}, "warn", "whoever reaches this server may do everything"),
+        ({"anonymous_pull": True}, "ok", "without credentials"),
+        ({}, "ok", "by policies"),
+    ],
+)
+def test_who_gets_in_is_told(settings: dict[str, Any], status: str, text: str) -> None:
+    """Of --dev with a warning."""
+    finding = checks.check_access(Settings(**settings))
+    assert (finding.status, text in finding.text) == (status, True)
 
 
 def test_an_old_sqlite_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,116 @@
+"""What the policies would say to a request that nobody makes: for people who want to know why.
+
+Keys, tokens and whether an account is switched on are not asked: whose request it is is taken as given.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from moorage.domain.arn import RepositoryArn
+from moorage.domain.caller import ANONYMOUS, Caller, RegistryKey, RequestFacts, Session
+from moorage.domain.errors import ArnInvalid, InvalidRequest, NoSuchEntity, RepositoryNameInvalid
+from moorage.domain.iam import principal_arn
+from moorage.domain.names import RegistryId, RepositoryName
+from moorage.metadata import asked, principals
+from moorage.metadata.accounts import KeyState
+from moorage.metadata.principals import PrincipalRow
+from moorage.metadata.transaction import Transaction
+from moorage.rules.policy import actions
+from moorage.rules.policy.decision import Decision
+from moorage.rules.policy.explanation import Line, explain
+from moorage.services import access
+
+#: The name of the session that a role is simulated in.
+_SESSION_NAME: Final = "simulation"
+_ACTIONS: Final = {f"ecr:{name}".lower(): f"ecr:{name}" for name in actions.NAMES}
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The decision, what was asked as it was understood, and every statement that was looked at."""
+
+    principal: str
+    action: str
+    resource: str
+    decision: Decision
+    lines: list[Line]
+
+
+def simulate(
+    tx: Transaction,
+    account_id: RegistryId,
+    principal: str,
+    action: str,
+    resource: str,
+    context: Mapping[str, str],
+) -> Simulation:
+    """Decide on a request of a principal: ``root``, ``user/NAME``, ``role/NAME`` of the account, an ARN of any of
+    these, or ``anonymous``.
+
+    ``resource`` is a repository by its name or ARN, or ``*``; ``context`` are condition keys that the request has.
+    Raises ``NoSuchEntity`` for the principal, ``InvalidRequest`` for whatever cannot be understood.
+    """
+    name_of_action = _ACTIONS.get(action.lower())
+    if name_of_action is None:
+        raise InvalidRequest(text=f"There is no action {action[:100]!a}: one is ecr:BatchGetImage")
+    registry, name = _read_resource(tx, account_id, resource)
+    row = None if principal == ANONYMOUS else _find(tx, account_id, principal)
+    caller = _caller(tx, row, registry)
+    standing = asked.ask_repository(tx, caller, registry, name or "").standing._replace(key=_key(row))
+    about = {key.lower(): (value,) for key, value in context.items()}
+    question = access.question(tx, standing, caller, name_of_action, registry, name, about)
+    decision = access.decide_on(question, caller)
+    if caller.is_anonymous and decision.is_allowed and not tx.settings.anonymous_pull:
+        raise InvalidRequest(text="Policies allow it, but pulls without credentials are off: anonymous_pull")
+    lines = explain(question.request, question.policies)
+    return Simulation(caller.principal_arn, name_of_action, question.request.resource, decision, lines)
+
+
+def _read_resource(
+    tx: Transaction, account_id: RegistryId, resource: str
+) -> tuple[RegistryKey, RepositoryName | None]:
+    default = RegistryKey(account_id, tx.settings.region)
+    if resource == "*":
+        return default, None
+    try:
+        if not resource.startswith("arn:"):
+            return default, RepositoryName.parse(resource)
+        arn = RepositoryArn.parse(resource)
+    except (ArnInvalid, RepositoryNameInvalid) as error:
+        raise InvalidRequest(text=f"{resource[:300]!a} is neither a repository nor *") from error
+    return RegistryKey(arn.registry_id, arn.region), arn.repository_name
+
+
+def _find(tx: Transaction, account_id: RegistryId, principal: str) -> PrincipalRow:
+    account, resource = str(account_id), principal
+    if principal.startswith("arn:"):
+        parts = principal.split(":", 5)
+        account, resource = (parts[4], parts[5]) if len(parts) == 6 else ("", "")
+    kind, _, rest = resource.partition("/")
+    name = rest.rpartition("/")[2] or kind
+    if kind == "assumed-role":
+        kind, name = "role", rest.partition("/")[0]
+    row = principals.find_principal(tx, account, kind, name)
+    if row is None:
+        raise NoSuchEntity(kind="principal", name=principal[:300])
+    return row
+
+
+def _key(row: PrincipalRow | None) -> KeyState | None:
+    if row is None:
+        return None
+    return KeyState(row.account_id, row.kind, 1, 1, row.id, row.policy_epoch, row.created_at)
+
+
+def _caller(tx: Transaction, row: PrincipalRow | None, registry: RegistryKey) -> Caller:
+    """Whoever it is, asking now and without any network; a role asks in a session."""
+    facts = RequestFacts("", "json", "", is_tls=True, user_agent="", received_at=tx.now)
+    if row is None:
+        return Caller(ANONYMOUS, ANONYMOUS, "", registry.region, facts)
+    account, arn = RegistryId(row.account_id), principal_arn(row.account_id, row.kind, row.path, row.name)
+    if row.kind != "role":
+        return Caller(account, arn, "", registry.region, facts)
+    session = Session(_SESSION_NAME, tx.now, tx.now, arn)
+    in_session = f"arn:aws:sts::{account}:assumed-role/{row.name}/{_SESSION_NAME}"
+    return Caller(account, in_session, "", registry.region, facts, session=session)
