@@ -65,18 +65,24 @@ def test_the_statements_are_found() -> None:
     assert {"images._PAGES[TAGGED]", "tags._PAGE", "repositories._PAGE", "uploads._STALE"} <= ORDERED
 
 
+#: Lists that are sorted, and why they may be: an account has as many keys as its quotas allow, and only whoever looks
+#: after them lists them.
+SORTED = {"access_keys._PAGE"}
+
 #: The one row that ``metadata/asked`` begins with, so that it has an answer whatever is missing.
 CONSTANT_ROW = {"CO-ROUTINE request", "SCAN CONSTANT ROW", "SCAN request"}
 
 
 @pytest.mark.parametrize("name", sorted(LOOKUPS.keys() - WHOLE))
 def test_no_statement_reads_a_table_from_end_to_end(connection: Any, name: str) -> None:
-    """Each step of the plan searches by an index or a row id."""
+    """Each step of the plan searches by an index or a row id, those of a subquery too."""
     steps = set(plan(connection, LOOKUPS[name])) - CONSTANT_ROW
-    assert [step for step in steps if not step.startswith("SEARCH")] == []
+    if name in SORTED:
+        steps -= {"USE TEMP B-TREE FOR ORDER BY"}
+    assert [step for step in steps if not step.startswith(("SEARCH", "LIST SUBQUERY"))] == []
 
 
-@pytest.mark.parametrize("name", sorted(ORDERED))
+@pytest.mark.parametrize("name", sorted(ORDERED - SORTED))
 def test_no_list_is_sorted(connection: Any, name: str) -> None:
     """The index gives the order, so that a page reads no more rows than it shows."""
     assert [step for step in plan(connection, ALL[name]) if "TEMP B-TREE" in step] == []
@@ -105,6 +111,8 @@ def test_every_list_has_a_limit_or_a_bound_by_its_owner() -> None:
     """What can grow without end is paged; the others are bounded by a quota, one page or one upload's parts."""
     bounded = {
         "images._TAGS_BETWEEN",
+        "policies._ATTACHED",
+        "policies._INLINE",
         "repositories._TAGS",
         "tags._OF_IMAGE",
         "uploads._SEGMENTS",

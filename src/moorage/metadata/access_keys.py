@@ -37,10 +37,7 @@ _FIND = Query(
     AccessKeyRow._make,
 )
 _IS_TAKEN = Query(select(access_key.c.id).where(access_key.c.id == bindparam("id")), lambda row: str(row[0]))
-_OF_PRINCIPAL = Query(
-    _SELECT.where(access_key.c.principal_id == bindparam("principal_id")).order_by(access_key.c.id),
-    AccessKeyRow._make,
-)
+_OF_PRINCIPAL = Query(_SELECT.where(access_key.c.principal_id == bindparam("principal_id")), AccessKeyRow._make)
 _PAGE = Query(
     _SELECT.where(principal.c.account_id == bindparam("account_id"), access_key.c.id > bindparam("after"))
     .order_by(access_key.c.id)
@@ -68,8 +65,8 @@ def is_taken(tx: Transaction, access_key_id: str) -> bool:
 
 
 def list_of_principal(tx: Transaction, principal_id: int) -> list[AccessKeyRow]:
-    """All keys of one principal, which a quota keeps few."""
-    return tx.all(_OF_PRINCIPAL, principal_id=principal_id)
+    """All keys of one principal, which a quota keeps few, in order of their ids."""
+    return sorted(tx.all(_OF_PRINCIPAL, principal_id=principal_id))
 
 
 def list_of_account(tx: Transaction, account_id: str, after: str, limit: int) -> list[AccessKeyRow]:
