@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.figures import Scale
 from bench.growth import Shelf, grow
+from bench.judged import pull_as_user
 from bench.policies import decide_pulls
 from bench.seeds import MANIFEST, expect, push_blob, put_manifest
 from bench.servers import Runner, Server, distribution, moorage, tree
@@ -217,5 +218,6 @@ RECORDS = [
         decide_pulls,
         needs_programs=False,
     ),
+    Record("judged-get", "manifest GET by one of many users whom policies judge, beside root's", pull_as_user),
     Record("growth", "latency by images in the registry, median / 99th percentile in ms", growth),
 ]

@@ -145,6 +145,12 @@ def moorage(directory: Path, certificate: Certificate | None = None, *flags: str
         yield replace(known, authorization=f"Basic {_token(known.call('GetAuthorizationToken', {}))}")
 
 
+def as_seen_with(server: Server, key: Credentials) -> Server:
+    """The server as the holder of this key sees it, logged in."""
+    known = replace(server, keys=key, authorization="")
+    return replace(known, authorization=f"Basic {_token(known.call('GetAuthorizationToken', {}))}")
+
+
 def _token(answer: dict[str, object]) -> str:
     listed = answer["authorizationData"]
     token = listed[0]["authorizationToken"] if isinstance(listed, list) else ""
