@@ -1,16 +1,20 @@
 """A real OIDC issuer on a loopback port: it publishes its keys and signs tokens with them."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from moorage.cli import certificates
 
 AUDIENCE = "sts.amazonaws.com"
 DISCOVERY = "/.well-known/openid-configuration"
@@ -86,9 +90,21 @@ class Issuer:
         return jwt.encode(dict(claims), key or rsa_key("first"), algorithm, {**named, **header})
 
 
+def issuer_certificate(directory: Path) -> tuple[Path, ssl.SSLContext]:
+    """The file of an authority, and what an issuer at 127.0.0.1 serves TLS with by it."""
+    authority = certificates.make_authority()
+    pair = certificates.make_server(authority, ["127.0.0.1"])
+    trusted, served = directory / "issuer-ca.pem", directory / "issuer.pem"
+    trusted.write_bytes(authority.certificate_pem())
+    served.write_bytes(pair.certificate_pem() + pair.key_pem())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(served)
+    return trusted, context
+
+
 @contextmanager
-def serve_issuer() -> Iterator[Issuer]:
-    """An issuer that answers while the block lasts."""
+def serve_issuer(tls: ssl.SSLContext | None = None) -> Iterator[Issuer]:
+    """An issuer that answers while the block lasts, over TLS if it is given a certificate."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -104,7 +120,9 @@ def serve_issuer() -> Iterator[Issuer]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    issuer = Issuer(f"http://127.0.0.1:{server.server_port}")
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    issuer = Issuer(f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

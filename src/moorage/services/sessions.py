@@ -5,6 +5,7 @@ Source: the STS API reference and "IAM and AWS STS quotas".
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,10 +22,11 @@ from moorage.domain.iam import PolicyArn, RoleArn
 from moorage.domain.names import RegistryId
 from moorage.metadata import accounts, principals
 from moorage.metadata.principals import PrincipalRow
-from moorage.metadata.transaction import Transaction
+from moorage.metadata.transaction import Transaction, one_statement
 from moorage.rules.policy.document import Kind
 from moorage.rules.resource_tags import check_resource_tags
 from moorage.services import identity_providers, policies, policy_texts, trust
+from moorage.services.accounts import find_key_holder
 from moorage.services.identity_providers import IdentityProvider
 
 SHORTEST_SECONDS: Final = 900
@@ -94,6 +96,15 @@ def check_session(tx: Transaction, account_id: str, own_key_id: str, session: Se
     trust.find_holder(tx, account_id, own_key_id, session)
 
 
+@one_statement
+def check_caller(tx: Transaction, caller: Caller) -> None:
+    """Refuse whoever's key or session opens nothing any more. Raises ``CredentialsUnknown``, ``AccountSwitchedOff``."""
+    if caller.session is None:
+        find_key_holder(tx, caller.access_key_id)
+    else:
+        check_session(tx, caller.account_id, caller.access_key_id, caller.session)
+
+
 def assume_role(tx: Transaction, caller: Caller, wanted: Wanted) -> Granted:
     """A session of a role that trusts the caller.
 
@@ -152,12 +163,15 @@ def get_trusted_provider(tx: Transaction, account_id: RegistryId, issuer: str) -
 def claim_facts(issuer: str, claims: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Claims as condition keys: the issuer, a colon and the claim, in small letters.
 
-    Texts, numbers and truths, and lists of texts; what has members of its own is no key.
+    Texts, numbers and truths, and lists of texts; what has members of its own is no key. Keys know no capitals, so a
+    claim whose name has some is left out where it could be taken for another.
     """
+    names = Counter(name.lower() for name in claims)
     facts = {}
     for name, value in claims.items():
+        is_clear = ":" not in name and (name == name.lower() or names[name.lower()] == 1)
         texts = _claim_texts(value)
-        if texts:
+        if texts and is_clear:
             facts[f"{issuer}:{name}".lower()] = texts
     return facts
 

@@ -80,7 +80,8 @@ async def _fetch(url: str, may_be_private: bool, tls: ssl.SSLContext | None) -> 
         )
         return await _read(reader)
     finally:
-        writer.close()
+        # All that was wanted is read: no farewell is waited for.
+        writer.transport.abort()
 
 
 def _split(url: str) -> tuple[SplitResult, int]:

@@ -1,10 +1,14 @@
 """What the server fetches from others: bounds of place."""
 
 import asyncio
+import ssl
+from pathlib import Path
 
 import pytest
 
+from moorage.upstream import https
 from moorage.upstream.https import FetchFailed, fetch, is_public
+from tests.support.issuer import issuer_certificate, serve_issuer
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "140.82.112.3", "2606:4700:4700::1111"])
@@ -69,3 +73,54 @@ def test_nothing_at_a_private_address_is_connected_to(host: str) -> None:
     """By number, by name, or by a number that hides what it is."""
     with pytest.raises(FetchFailed, match=r"not public|gaierror"):
         asyncio.run(fetch(f"https://{host}/"))
+
+
+def test_a_certificate_must_be_by_an_authority_that_is_trusted(tmp_path: Path) -> None:
+    """And for that very address; without TLS nothing is asked at all."""
+    authority, tls = issuer_certificate(tmp_path)
+    with serve_issuer(tls) as issuer:
+        trusting = ssl.create_default_context(cafile=str(authority))
+        found = asyncio.run(fetch(f"{issuer.url}/keys", may_be_private=True, tls=trusting))
+        assert b"kid" in found
+        with pytest.raises(FetchFailed, match="CERTIFICATE_VERIFY_FAILED"):
+            asyncio.run(fetch(f"{issuer.url}/keys", may_be_private=True))
+    assert issuer.asked == ["/keys"]
+
+
+def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slowly it drips."""
+    monkeypatch.setattr(https, "SECONDS", 0.2)
+
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while not writer.is_closing():
+            writer.write(b"X: 1\r\n")
+            await asyncio.sleep(0.01)
+
+    async def ask() -> bytes:
+        async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await fetch(f"http://127.0.0.1:{port}/", may_be_private=True)
+
+    with pytest.raises(FetchFailed, match="no answer within"):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"nonsense", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"HTTP/1.1 204 No\r\n\r\n"]
+)
+def test_what_is_no_answer_is_refused(answer: bytes) -> None:
+    """Nothing, no HTTP, and another status."""
+
+    async def say(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        await writer.drain()
+        writer.transport.abort()
+
+    async def ask() -> bytes:
+        async with await asyncio.start_server(say, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await fetch(f"http://127.0.0.1:{port}/", may_be_private=True)
+
+    with pytest.raises(FetchFailed):
+        asyncio.run(ask())
