@@ -8,8 +8,9 @@ import pytest
 from moorage.auth import tokens
 from moorage.domain.caller import Session
 from moorage.domain.names import RegistryId
+from moorage.metadata.sqlite import microseconds
 from moorage.services import access_keys, accounts, principal_policies, principals
-from tests.oci.driver import ACCOUNT, HOUR, REGION, Registry, microseconds
+from tests.oci.driver import ACCOUNT, HOUR, REGION, Registry
 from tests.support.identities import TRUST, allow
 
 HOME = RegistryId(ACCOUNT)

@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,40 +89,76 @@ def test_a_certificate_must_be_by_an_authority_that_is_trusted(tmp_path: Path) -
     assert issuer.asked == ["/keys"]
 
 
+Talk = Callable[[asyncio.StreamWriter], Coroutine[None, None, None]]
+
+
+def ask(talk: Talk) -> bytes:
+    """What is fetched from a server that talks so."""
+
+    async def run() -> bytes:
+        is_over = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                await talk(writer)
+            finally:
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+                is_over.set()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            try:
+                return await fetch(f"http://127.0.0.1:{port}/", may_be_private=True)
+            finally:
+                await is_over.wait()
+
+    return asyncio.run(run())
+
+
 def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slowly it drips."""
     monkeypatch.setattr(https, "SECONDS", 0.2)
 
-    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def drip(writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n")
         while not writer.is_closing():
             writer.write(b"X: 1\r\n")
             await asyncio.sleep(0.01)
 
-    async def ask() -> bytes:
-        async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            return await fetch(f"http://127.0.0.1:{port}/", may_be_private=True)
-
     with pytest.raises(FetchFailed, match="no answer within"):
-        asyncio.run(ask())
+        ask(drip)
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"nonsense", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"HTTP/1.1 204 No\r\n\r\n"]
+    "answer",
+    [
+        b"",
+        b"nonsense",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 204 No\r\n\r\n",
+        b"HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_048_577,
+    ],
 )
 def test_what_is_no_answer_is_refused(answer: bytes) -> None:
-    """Nothing, no HTTP, and another status."""
+    """Nothing, no HTTP, another status, too much."""
 
-    async def say(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
-        await writer.drain()
-        writer.transport.abort()
-
-    async def ask() -> bytes:
-        async with await asyncio.start_server(say, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            return await fetch(f"http://127.0.0.1:{port}/", may_be_private=True)
+        with suppress(OSError):
+            await writer.drain()
 
     with pytest.raises(FetchFailed):
-        asyncio.run(ask())
+        ask(say)
+
+
+def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    """As HTTP/1.0 servers do."""
+
+    async def say(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\n{}")
+
+    assert ask(say) == b"{}"
