@@ -22,6 +22,7 @@ def pull(database: Database, caller: Caller) -> None:
     database.read_now(images.get_image, caller, REGISTRY, APP, Tag("v1"))
 
 
+@pytest.mark.incident(8)
 def test_a_users_policy_holds_in_every_process_from_the_next_request_on(office: Office) -> None:
     """Given, changed and taken away."""
     caller = office.hire("alice")

@@ -43,6 +43,7 @@ def test_every_operation_and_every_route_is_in_the_matrix() -> None:
     assert {(route.method, route.shape) for route in ROUTES if route.is_pull} == PULLS
 
 
+@pytest.mark.incident(1)
 def test_let_through_is_who_may(matrix: Matrix) -> None:
     """No unexpected allow, no unexpected refusal, on either face; and both are seen often."""
     outcomes = asyncio.run(_ask_everything(matrix))
