@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import botocore.session
 import pytest
@@ -16,7 +16,7 @@ from moorage.auth.tokens import read_registry_authorization
 from moorage.domain.errors import CredentialsExpired
 from moorage.domain.names import RegistryId
 from moorage.services import access_keys, accounts, identity_providers, principal_policies, principals
-from tests.ecr.driver import ACCOUNT, KEY, MINUTE, OTHER_KEY, SECOND, Answer, Driver, Key, Sent
+from tests.ecr.driver import ACCOUNT, KEY, MINUTE, OTHER_KEY, SECOND, Answer, Driver, Key, Sent, digest_of
 from tests.support.identities import allow
 from tests.support.issuer import AUDIENCE, Issuer, ec_key, rsa_key, serve_issuer
 
@@ -455,3 +455,21 @@ def test_a_password_never_outlives_the_session_that_got_it(driver: Driver) -> No
     assert claims.session.role_arn == ROLE
     with pytest.raises(CredentialsExpired):
         read_registry_authorization(driver.context.keyring, header, driver.now + 15 * MINUTE)
+
+
+def test_a_download_url_of_a_session_ends_with_its_role(driver: Driver) -> None:
+    """It opens the layer while the role is there; whose it was is told by the role, not by the registry."""
+    may = allow("ecr:GetDownloadUrlForLayer")
+    driver.database.write_now(principal_policies.put_inline, HOME, "role", "builder", "may", may)
+    driver.ok("CreateRepository", repositoryName="app")
+    driver.push("app", "one", "v1")
+    key = session_key(assume(driver))
+    layer = digest_of(b"layer of one")
+    given = driver.call("GetDownloadUrlForLayer", key=key, repositoryName="app", layerDigest=layer).json
+    parts = urlsplit(given["downloadUrl"])
+    opened = Sent("GET", f"{parts.path}?{parts.query}")
+    assert driver.send(opened).body == b"layer of one"
+    driver.database.write_now(principal_policies.delete_inline, HOME, "role", "builder", "may")
+    assert driver.send(opened).status == 403
+    driver.database.write_now(principals.delete_principal, HOME, "role", "builder")
+    assert driver.send(opened).status == 403

@@ -83,6 +83,7 @@ class _Identity(msgspec.Struct, rename="camel", omit_defaults=True):
     access_key_id: str | UnsetType = UNSET
     user_name: str | UnsetType = UNSET
     session_context: _Session | UnsetType = UNSET
+    identity_provider: str | UnsetType = UNSET
 
 
 class _Resource(msgspec.Struct):
@@ -123,6 +124,15 @@ class Failure:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class WebIdentityUser:
+    """Whoever a token proved: its provider's ARN, the audience that it was for, and the subject."""
+
+    provider_arn: str
+    audience: str
+    subject: str
+
+
 @dataclass(slots=True)
 class Note:
     """What is known of a call so far. Nobody but its own request changes it.
@@ -135,6 +145,7 @@ class Note:
     event: str = UNKNOWN_EVENT
     source: str = ECR
     caller: Caller | None = None
+    web_identity: WebIdentityUser | None = None
     claimed_key: str = ""
     registry: RegistryKey | None = None
     repositories: list[RepositoryArn] = field(default_factory=list)
@@ -243,6 +254,14 @@ def claimed_key(text: str) -> str:
 
 def _identity(note: Note) -> _Identity:
     caller = note.caller
+    if note.web_identity is not None:
+        user = note.web_identity
+        return _Identity(
+            "WebIdentityUser",
+            f"{user.provider_arn}:{user.audience}:{user.subject}",
+            user_name=user.subject,
+            identity_provider=user.provider_arn,
+        )
     if caller is None:
         return _Identity("Unknown", "", access_key_id=note.claimed_key or UNSET)
     _, _, resource = caller.principal_arn.rpartition(":")

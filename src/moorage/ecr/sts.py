@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 from moorage.auth import sessions as temporary
 from moorage.auth import sigv4
 from moorage.domain import audit, errors
+from moorage.domain.audit import WebIdentityUser
 from moorage.domain.errors import RegistryError
 from moorage.ecr import sts_xml, wire
 from moorage.ecr.contract import API_VERSION
@@ -209,7 +210,7 @@ async def _assume_role_with_web_identity(context: Context, request: Request, for
     token = require(form, "WebIdentityToken")
     account_id, now = wanted.role.account_id, request.facts.received_at
     identity = await context.web_identities.prove(account_id, token, now)
-    request.note.add(provider=identity.provider.arn, subject=identity.subject)
+    request.note.web_identity = WebIdentityUser(identity.provider.arn, identity.audience, identity.subject)
     granted = await context.database.read(
         sessions.assume_role_with_web_identity, request.facts, identity.provider, identity.claims, wanted
     )

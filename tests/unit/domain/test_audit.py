@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from moorage.domain import audit
 from moorage.domain.arn import RepositoryArn
-from moorage.domain.audit import Failure, Note
+from moorage.domain.audit import Failure, Note, WebIdentityUser
 from moorage.domain.caller import Caller, RegistryKey, RequestFacts, Session
 from moorage.domain.names import RegistryId, RepositoryName
 
@@ -131,6 +131,18 @@ def test_temporary_credentials_tell_when_they_were_given_out_and_by_which_role()
     assert context["attributes"] == {"creationDate": "2026-11-21T09:46:18Z"}
     user = dataclasses.replace(caller(), session=dataclasses.replace(session, role_arn=None))
     assert recorded(note(user))["userIdentity"]["sessionContext"] == {"attributes": context["attributes"]}
+
+
+def test_a_web_identity_is_told_by_provider_audience_and_subject() -> None:
+    """It belongs to no account and has no key."""
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/issuer.test"
+    user = WebIdentityUser(provider, "sts.amazonaws.com", "repo:team/app")
+    assert recorded(Note(FACTS, web_identity=user))["userIdentity"] == {
+        "type": "WebIdentityUser",
+        "principalId": f"{provider}:sts.amazonaws.com:repo:team/app",
+        "userName": "repo:team/app",
+        "identityProvider": provider,
+    }
 
 
 def test_credentials_that_were_not_proven_are_nobody_s() -> None:
