@@ -14,7 +14,7 @@ from moorage.metadata.transaction import Transaction
 from moorage.services import images, resource_policies
 from tests.access.office import APP, REGISTRY, Office
 from tests.access.people import OURS, allow, deny, policy
-from tests.support.database import open_again
+from tests.support.database import execute, open_again
 
 
 def pull(database: Database, caller: Caller) -> None:
@@ -84,3 +84,21 @@ def test_what_was_undone_is_not_remembered(office: Office) -> None:
     office.put_policy("alice", deny("*"))
     with pytest.raises(AccessDenied):
         pull(office.database, caller)
+
+
+@pytest.mark.parametrize("of", ["repository", "registry"])
+def test_a_policy_whose_text_is_gone_denies_everything(office: Office, of: str) -> None:
+    """Even to the root, whom the policy allowed everything."""
+    text = json.dumps(policy({"Effect": "Allow", "Principal": "*", "Action": "ecr:*", "Resource": "*"}))
+    if of == "repository":
+        office.database.write_now(
+            resource_policies.set_repository_policy, office.root(), REGISTRY, APP, text, is_forced=False
+        )
+    else:
+        office.database.write_now(resource_policies.put_registry_policy, office.root(), REGISTRY, text)
+    # In a process that did not read it before.
+    another = open_again(office.database)
+    execute(office.database, "DELETE FROM resource_policy")
+    with pytest.raises(AccessDenied, match="with an explicit deny in a resource-based policy"):
+        pull(another, office.root())
+    another.close()

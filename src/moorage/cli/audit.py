@@ -1,7 +1,6 @@
 """``moorage audit tail``: the audit log by repository and principal, as it is and as it grows."""
 
 import contextlib
-import json
 import os
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Annotated, Any, Final
 
+import msgspec
 import typer
 
 from moorage.cli.flags import fail, with_settings
@@ -21,7 +21,30 @@ from moorage.transfers.audit_file import audit_path, rotated
 #: Seconds between two looks at a log that did not grow.
 POLL_SECONDS: Final = 0.2
 
-_MEMBERS_OF_WHO: Final = ("arn", "userName", "accessKeyId", "principalId", "accountId")
+
+class _Who(msgspec.Struct, rename="camel"):
+    type: str
+    arn: str = ""
+    user_name: str = ""
+    access_key_id: str = ""
+    principal_id: str = ""
+    account_id: str = ""
+
+
+class _Resource(msgspec.Struct):
+    ARN: str
+
+
+class Record(msgspec.Struct, rename="camel", kw_only=True):
+    """What is looked at and shown of a record (``domain/audit``)."""
+
+    event_time: str
+    event_name: str
+    user_identity: _Who
+    source_ip_address: str = msgspec.field(name="sourceIPAddress")
+    request_parameters: dict[str, Any] | None
+    resources: list[_Resource] = msgspec.field(default_factory=list)
+    error_code: str = "ok"
 
 
 class Output(StrEnum):
@@ -38,23 +61,26 @@ class Wanted:
     repository: str = ""
     principal: str = ""
 
-    def find(self, line: bytes) -> dict[str, Any] | None:
-        """The record of a line, if it is one that is asked for."""
+    def find(self, line: bytes) -> Record | None:
+        """The record of a line, if it is one and is asked for."""
         try:
-            record = json.loads(line)
-        except ValueError:
+            record = msgspec.json.decode(line, type=Record)
+        except (ValueError, RecursionError):
             return None
         if self.repository and not self._is_about(record):
             return None
-        who = record["userIdentity"]
-        if self.principal and self.principal not in {who.get(member) for member in _MEMBERS_OF_WHO}:
+        if self.principal and self.principal not in _names(record.user_identity):
             return None
-        return dict(record)
+        return record
 
-    def _is_about(self, record: dict[str, Any]) -> bool:
-        named = (record["requestParameters"] or {}).get("repositoryName")
+    def _is_about(self, record: Record) -> bool:
+        named = (record.request_parameters or {}).get("repositoryName")
         end = f":repository/{self.repository}"
-        return named == self.repository or any(one["ARN"].endswith(end) for one in record.get("resources", ()))
+        return named == self.repository or any(one.ARN.endswith(end) for one in record.resources)
+
+
+def _names(who: _Who) -> tuple[str, ...]:
+    return who.arn, who.user_name, who.access_key_id, who.principal_id, who.account_id
 
 
 def register(application: typer.Typer) -> None:
@@ -167,20 +193,20 @@ def _identity(file: Path | IO[bytes]) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def render(record: dict[str, Any]) -> str:
+def render(record: Record) -> str:
     """One record in a line: when, what, who, about what, from where, and what came of it."""
-    who = record["userIdentity"]
+    who = record.user_identity
     about = chain(
-        (one["ARN"].partition(":repository/")[2] for one in record.get("resources", ())),
-        [(record["requestParameters"] or {}).get("repositoryName"), "-"],
+        (one.ARN.partition(":repository/")[2] for one in record.resources),
+        [(record.request_parameters or {}).get("repositoryName"), "-"],
     )
     parts = (
-        record["eventTime"],
-        record["eventName"],
-        who.get("arn") or who.get("accessKeyId") or who["type"],
+        record.event_time,
+        record.event_name,
+        who.arn or who.access_key_id or who.type,
         next(name for name in about if name),
-        record["sourceIPAddress"] or "-",
-        record.get("errorCode", "ok"),
+        record.source_ip_address or "-",
+        record.error_code,
     )
     return "  ".join(_printable(str(part)) for part in parts)
 

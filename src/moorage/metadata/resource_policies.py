@@ -32,6 +32,11 @@ _SET_OF_REGISTRY = Statement(
 )
 
 
+def find_text(tx: Transaction, policy_id: int) -> str | None:
+    """The text of this id, or None where there is none though there should be."""
+    return tx.find(_FIND, id=policy_id)
+
+
 def get_text(tx: Transaction, policy_id: int) -> str:
     """The text of this id, which something has as its policy."""
     return tx.one(_FIND, id=policy_id)

@@ -88,7 +88,7 @@ def repository_policy(tx: Transaction, policy_id: int) -> Attached:
     """The repository policy of this id."""
     return tx.policies.get(
         (Kind.REPOSITORY, policy_id),
-        lambda: compiled("repository", resource_policies.get_text(tx, policy_id), Kind.REPOSITORY),
+        lambda: compiled("repository", resource_policies.find_text(tx, policy_id), Kind.REPOSITORY),
     )
 
 
@@ -147,6 +147,6 @@ def _attached(tx: Transaction, account_id: str, arn: str) -> Attached:
 
 
 def _read_registry(tx: Transaction, policy_id: int, registry: RegistryKey) -> RegistryPolicy:
-    text = resource_policies.get_text(tx, policy_id)
+    text = resource_policies.find_text(tx, policy_id)
     scope = registries.find_setting(tx, registry, "REGISTRY_POLICY_SCOPE")
     return RegistryPolicy(compiled("registry", text, Kind.REGISTRY), scope == "V1")

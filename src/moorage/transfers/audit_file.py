@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from moorage.auth.private_files import sync_directory
 from moorage.config import Settings
 from moorage.domain.audit import MAX_RECORD
 
@@ -69,6 +70,11 @@ class AuditLock:
         self._path = path
         self._descriptor: int | None = None
 
+    @property
+    def directory(self) -> Path:
+        """Where it is, made with it when it is missing."""
+        return self._path.parent
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the lock. Raises ``OSError``, ``TimeoutError`` among them."""
@@ -85,7 +91,7 @@ class AuditLock:
 
     def _open(self) -> int:
         if self._descriptor is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._descriptor
 
@@ -107,6 +113,8 @@ class AuditFile:
         self._most_bytes = most_bytes
         self._kept = kept
         self._descriptor: int | None = None
+        #: Whether the file by that name is known to be found there after a power cut.
+        self._is_name_durable = False
 
     def append(self, lines: bytes) -> None:
         """See ``AuditLog``."""
@@ -121,8 +129,16 @@ class AuditFile:
         try:
             if self._descriptor is not None:
                 os.fdatasync(self._descriptor)
+                self._sync_name()
         except OSError as error:
             raise AuditFailed(f"{self._path}: {error.strerror or error}") from error
+
+    def _sync_name(self) -> None:
+        """Whoever made or rotated the file may have died before that was durable, so each process sees to it."""
+        if not self._is_name_durable:
+            for directory in (self._path.parent, self._lock.directory.parent):
+                sync_directory(directory)
+            self._is_name_durable = True
 
     def _append(self, lines: bytes) -> None:
         descriptor = self._current()
@@ -147,6 +163,7 @@ class AuditFile:
                 return self._descriptor
             os.close(self._descriptor)
             self._descriptor = None
+        self._is_name_durable = False
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return self._descriptor
 

@@ -82,6 +82,35 @@ def test_a_record_that_is_not_whole_yet_and_a_line_that_is_none_are_passed_over(
     assert last(path, 1) == ["c"]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"[]",
+        b'"text"',
+        b"7",
+        b"null",
+        b"{}",
+        b"[" * 100_000,
+        b'{"eventName": "\xff"}',
+        b'{"userIdentity": {}, "requestParameters": null}',
+        line("c").replace(b'"type":"IAMUser",', b"").rstrip(),
+        line("c").replace(b'"sourceIPAddress":"127.0.0.1",', b"").rstrip(),
+        line("c").replace(b'"requestParameters":{"repositoryName":"c"}', b'"requestParameters":[]').rstrip(),
+        line("c").replace(b'"ARN":', b'"arn":').rstrip(),
+    ],
+)
+@pytest.mark.parametrize("wanted", [(), ("--repository", "d"), ("--principal", ALICE)])
+def test_a_line_of_json_that_is_no_record_is_passed_over(
+    path: Path, other: bytes, wanted: tuple[str, ...]
+) -> None:
+    """Some other program wrote it there."""
+    path.write_bytes(other + b"\n" + line("d"))
+    rotated(path, 1).unlink()
+    for output in ("text", "json"):
+        shown = run(path.parent.parent, *wanted, "--output", output)
+        assert (shown.exit_code, len(shown.stdout.splitlines())) == (0, 1)
+
+
 def test_what_comes_is_shown_whole_and_across_rotations(path: Path) -> None:
     """Even when it was rotated twice since the last look."""
     with path.open("rb") as file:

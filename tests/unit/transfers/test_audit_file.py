@@ -5,6 +5,7 @@ import errno
 import fcntl
 import multiprocessing
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,71 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     log.append(b"after\n")
     assert (tmp_path / "mine").read_text() == "before\n"
     assert texts(tmp_path) == ["after\n"]
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what was synced, in order; each directory with a slash behind it."""
+    seen: list[str] = []
+
+    def recorded(call: str) -> None:
+        original = getattr(os, call)
+
+        def wrapper(descriptor: int) -> None:
+            name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+            seen.append(f"{name}/" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else name)
+            original(descriptor)
+
+        monkeypatch.setattr(os, call, wrapper)
+
+    recorded("fsync")
+    recorded("fdatasync")
+    return seen
+
+
+def test_the_name_of_a_new_file_is_synced_with_its_records(tmp_path: Path, synced: list[str]) -> None:
+    """Who makes the file does not sync always, so whoever syncs takes care of names that are new to him."""
+    settings = Settings(data_dir=tmp_path / "data")
+    open_audit_log(settings).append(b"a read\n")
+    log = open_audit_log(settings)
+    for line in (b"a change\n", b"another\n"):
+        log.append(line)
+        log.sync()
+    assert synced == ["audit.log", "audit/", "data/", "audit.log"]
+
+
+@pytest.mark.parametrize("by", ["itself", "another"])
+def test_after_a_rotation_the_new_names_are_synced(tmp_path: Path, synced: list[str], by: str) -> None:
+    """Whichever process rotates."""
+    directory = tmp_path / "audit"
+    log, rotating = (opened(directory, most_bytes=10) for _ in "12")
+    log.append(b"line 1\n")
+    log.sync()
+    if by == "another":
+        rotating.append(b"line 2\n")
+    synced.clear()
+    log.append(b"3\n" if by == "another" else b"line 3\n")
+    log.sync()
+    assert synced[-3:] == ["audit.log", "audit/", f"{tmp_path.name}/"]
+    assert len(texts(directory)) == 2
+
+
+def test_a_directory_that_cannot_be_synced_is_told_of_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: list[str]
+) -> None:
+    """Nothing counts as exported meanwhile."""
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    log = opened(tmp_path)
+    log.append(b"one\n")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", fail)
+        with pytest.raises(AuditFailed, match="Input/output error"):
+            log.sync()
+    log.sync()
+    assert f"{tmp_path.name}/" in synced
 
 
 @pytest.mark.parametrize(("left", "kept"), [("whole\nbegun", "whole\n"), ("begun", "")])

@@ -59,20 +59,24 @@ def address(text: str) -> tuple[int, int] | None:
     except ValueError:
         return None
     value = int(found)
-    return (
-        (4, value & 0xFFFFFFFF)
-        if found.version == 6 and value >> 32 << 32 == _MAPPED
-        else (found.version, value)
-    )
+    return (4, value & 0xFFFFFFFF) if found.version == 6 and _is_mapped(value) else (found.version, value)
 
 
 def network(text: str) -> tuple[int, int, int] | None:
-    """Version, mask and masked number of an address or CIDR range; None for any other text."""
+    """Version, mask and masked number of an address or CIDR range, as with ``address``; None for any other text."""
     try:
         found = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
-    return found.version, int(found.netmask), int(found.network_address)
+    mask, value = int(found.netmask), int(found.network_address)
+    if found.version == 6 and found.prefixlen >= 96 and _is_mapped(value):
+        return 4, mask & 0xFFFFFFFF, value & 0xFFFFFFFF
+    return found.version, mask, value
+
+
+def _is_mapped(value: int) -> bool:
+    """Whether this number of IPv6 is that of an IPv4 address (RFC 4291, 2.5.5.2)."""
+    return value >> 32 << 32 == _MAPPED
 
 
 def truth(text: str) -> bool | None:
