@@ -10,7 +10,7 @@ from moorage.auth.tokens import RegistryTokenClaims
 from moorage.domain.audit import Note
 from moorage.domain.caller import Caller, Face, RegistryKey, RequestFacts, Session
 from moorage.domain.errors import AccessDenied, AuthenticationError, RegistryError
-from moorage.domain.names import RegistryId, RepositoryName
+from moorage.domain.names import RegistryId
 from moorage.ecr.contract import OPERATIONS as CONTRACT
 from moorage.ecr.contract import SHAPES
 from moorage.ecr.dispatch import Call
@@ -21,9 +21,8 @@ from moorage.metadata.queries import Statement
 from moorage.metadata.registries import put_setting
 from moorage.metadata.tables import access_key, inline_policy, managed_policy, principal
 from moorage.metadata.transaction import Transaction
-from moorage.oci.call import Call as RegistryCall
 from moorage.oci.face import DistributionApi
-from moorage.oci.routes import BASE, find_route
+from moorage.oci.routes import BASE
 from moorage.services import principals
 from moorage.web.http import Message, Request
 from tests.access.evaluating import Asked, Json, Who, World
@@ -66,7 +65,7 @@ class Matrix:
             given |= _named(operation, repository)
             if "registryId" in SHAPES[CONTRACT[name].input].members:
                 given["registryId"] = OURS
-        caller = _caller(who, self._facts("json"))
+        caller = self._caller(who, "json")
         try:
             await OPERATIONS[name](Call(caller, self.driver.context, Note(caller.request)), given)
         except (AccessDenied, AuthenticationError):
@@ -81,26 +80,9 @@ class Matrix:
         """Whether a request to ``/v2/`` is let through."""
         target = f"/v2/{path.end}" if repository is None else f"/v2/{repository}/{path.end}"
         request = self._request(method, target, path, who)
-        if who.names.get("session"):
-            return await self._ask_in_session(who, request, shape, path, repository)
         response = await self.api.handle(request)
         assert response.status < 500, (who.name, method, target, response.body)
         return response.status != 401 and (response.status, response.error_code) != (403, "DENIED")
-
-    async def _ask_in_session(
-        self, who: Who, request: Request, shape: str, path: Path, repository: str | None
-    ) -> bool:
-        route = find_route(shape, request.method)
-        assert route is not None
-        name, reference = RepositoryName(repository or ""), path.end.partition("?")[0].rpartition("/")[2]
-        caller = _caller(who, request.facts)
-        try:
-            await route.handler(RegistryCall(self.driver.context, request, caller, REGISTRY, name, reference))
-        except (AccessDenied, AuthenticationError):
-            return False
-        except RegistryError:
-            return True
-        return True
 
     def _request(self, method: str, target: str, path: Path, who: Who) -> Request:
         raw, _, query = target.partition("?")
@@ -127,7 +109,7 @@ class Matrix:
         return Request(scope, receive, self._facts("v2"))
 
     def _password(self, who: Who) -> bytes:
-        caller = _caller(who, self._facts("v2"))
+        caller = self._caller(who, "v2")
         claims = RegistryTokenClaims(
             caller.account_id,
             caller.principal_arn,
@@ -135,9 +117,33 @@ class Matrix:
             REGION,
             self.driver.now,
             self.driver.now + 1_000_000,
+            caller.session,
         )
         token = tokens.issue_registry_token(self.driver.context.keyring, claims)
         return b"Basic " + tokens.as_authorization_token(token).encode()
+
+    def _caller(self, who: Who, face: Face) -> Caller:
+        facts, account = self._facts(face), RegistryId(who.names["account"])
+        if "session" in who.names:
+            policies = tuple(json.dumps(policy) for policy in who.session)
+            role = who.names["role"]
+            session = Session(
+                who.name,
+                facts.received_at + 1,
+                facts.received_at + 2,
+                role,
+                policies,
+                unique_id=self._unique_id(role),
+            )
+            return Caller(account, who.names["session"], "ASIA", REGION, facts, session=session)
+        key = _ROOT_KEYS.get(who.name, f"AKIA{who.name}")
+        return Caller(account, who.names.get("user", f"arn:aws:iam::{account}:root"), key, REGION, facts)
+
+    def _unique_id(self, role: str) -> str:
+        found = self.driver.database.read_now(
+            principals.get_principal, RegistryId(OURS), "role", role.rpartition("/")[2]
+        )
+        return found.unique_id
 
     def _facts(self, face: Face) -> RequestFacts:
         return RequestFacts(
@@ -165,16 +171,6 @@ def _named(operation: Operation, repository: str) -> Json:
         "resourceArn": arn(repository),
     }
     return {operation.on_repository: named[operation.on_repository]}
-
-
-def _caller(who: Who, facts: RequestFacts) -> Caller:
-    account = RegistryId(who.names["account"])
-    if "session" in who.names:
-        policies = tuple(json.dumps(policy) for policy in who.session)
-        session = Session(who.name, facts.received_at + 1, facts.received_at + 2, who.names["role"], policies)
-        return Caller(account, who.names["session"], "ASIA", REGION, facts, session=session)
-    key = _ROOT_KEYS.get(who.name, f"AKIA{who.name}")
-    return Caller(account, who.names.get("user", f"arn:aws:iam::{account}:root"), key, REGION, facts)
 
 
 def _enroll(tx: Transaction, who: Who) -> None:
