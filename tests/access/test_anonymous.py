@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from moorage.oci.face import DistributionApi
+from moorage.services.accounts import set_account_active
 from moorage.web.http import Message, Request, Response
-from tests.access.office import APP, LIB, Office
+from tests.access.office import APP, LIB, REGISTRY, Office
 from tests.access.people import PULL
 
 EVERYBODY = {"Effect": "Allow", "Principal": "*", "Action": "ecr:*"}
@@ -124,4 +125,12 @@ def test_a_policy_for_accounts_opens_nothing_to_everybody(open_office: Office) -
     """However many it names."""
     principal = {"AWS": ["012345678910", "999999999999"]}
     open_office.put_repository_policy(APP, {"Effect": "Allow", "Principal": principal, "Action": [*PULL]})
+    assert is_challenged(ask(open_office, "GET", f"{APP}/manifests/v1"))
+
+
+def test_an_account_that_is_switched_off_is_open_to_nobody(open_office: Office) -> None:
+    """Nor are its blobs and manifests that were pulled before."""
+    open_office.put_repository_policy(APP, EVERYBODY)
+    assert ask(open_office, "GET", f"{APP}/manifests/v1").status == 200
+    open_office.database.write_now(set_account_active, REGISTRY.registry_id, is_active=False)
     assert is_challenged(ask(open_office, "GET", f"{APP}/manifests/v1"))

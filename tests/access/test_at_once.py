@@ -12,6 +12,8 @@ from moorage.metadata import policies, principals
 from moorage.metadata.database import Database
 from moorage.metadata.transaction import Transaction
 from moorage.services import images, resource_policies
+from moorage.services.accounts import set_account_active
+from moorage.services.repositories import list_repositories
 from tests.access.office import APP, REGISTRY, Office
 from tests.access.people import OURS, allow, deny, policy
 from tests.support.database import execute, open_again
@@ -102,3 +104,36 @@ def test_a_policy_whose_text_is_gone_denies_everything(office: Office, of: str) 
     with pytest.raises(AccessDenied, match="with an explicit deny in a resource-based policy"):
         pull(another, office.root())
     another.close()
+
+
+def test_the_registry_of_an_account_that_is_switched_off_is_closed_to_others(office: Office) -> None:
+    """In every process, whatever its policies allow, until it is switched on again."""
+    office.put_repository_policy(APP, {"Effect": "Allow", "Principal": "*", "Action": "ecr:*"})
+    stranger = office.stranger()
+    another = open_again(office.database)
+    for is_active in (True, False, True):
+        office.database.write_now(set_account_active, REGISTRY.registry_id, is_active=is_active)
+        for database in (office.database, another):
+            refused = pytest.raises(AccessDenied, match="because the registry's account is disabled")
+            with contextlib.nullcontext() if is_active else refused:
+                pull(database, stranger)
+    another.close()
+
+
+def test_whom_no_policy_lets_in_learns_nothing_of_the_account(office: Office) -> None:
+    """The refusal is the same whether it is switched off or not."""
+    refusals = []
+    for is_active in (True, False):
+        office.database.write_now(set_account_active, REGISTRY.registry_id, is_active=is_active)
+        with pytest.raises(AccessDenied) as refusal:
+            pull(office.database, office.stranger())
+        refusals.append(refusal.value.facts)
+    assert refusals[0] == refusals[1]
+
+
+def test_a_list_shows_nothing_of_an_account_that_is_switched_off(office: Office) -> None:
+    """As of one whose repositories the caller may not describe."""
+    office.put_repository_policy(APP, {"Effect": "Allow", "Principal": "*", "Action": "ecr:*"})
+    office.database.write_now(set_account_active, REGISTRY.registry_id, is_active=False)
+    with pytest.raises(AccessDenied):
+        office.database.read_now(list_repositories, office.stranger(), REGISTRY, "", 10)

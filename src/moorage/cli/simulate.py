@@ -8,6 +8,7 @@ import typer
 from moorage.cli.answers import Output, OutputOption
 from moorage.cli.desk import AccountOption, at_work, pairs
 from moorage.config import Settings
+from moorage.rules.policy.statements import Statement
 from moorage.services.simulation import Simulation
 from moorage.services.simulation import simulate as ask
 
@@ -40,30 +41,34 @@ def simulate(
 
 
 def _lines(found: Simulation) -> str:
-    verdict = "allowed" if found.decision.is_allowed else "denied"
+    verdict = "allowed" if found.is_allowed else "denied"
     lines = [
         f"{verdict}: {found.principal} {found.action} on {found.resource}",
-        f"  {found.decision.reason}{_decisive(found)}",
+        f"  {found.reason}{_decisive(found)}",
         *(f"  {line}" for line in found.lines),
     ]
     return "\n".join(lines)
 
 
 def _decisive(found: Simulation) -> str:
-    statement = found.decision.statement
+    statement = _statement(found)
     return "" if statement is None else f": {found.decision.policy}, statement {statement.label}"
 
 
+def _statement(found: Simulation) -> Statement | None:
+    return None if found.is_closed else found.decision.statement
+
+
 def _document(found: Simulation) -> dict[str, Any]:
-    statement = found.decision.statement
+    statement = _statement(found)
     return {
         "Simulation": {
             "Principal": found.principal,
             "Action": found.action,
             "Resource": found.resource,
-            "Decision": "allowed" if found.decision.is_allowed else "denied",
-            "Reason": found.decision.reason,
-            "Policy": found.decision.policy or None,
+            "Decision": "allowed" if found.is_allowed else "denied",
+            "Reason": found.reason,
+            "Policy": None if found.is_closed else found.decision.policy or None,
             "Statement": None if statement is None else statement.label,
             "Statements": [
                 {

@@ -34,13 +34,15 @@ from moorage.metadata.transaction import Transaction
 class Standing(NamedTuple):
     """What a request is judged by: the caller's key, and the policies of the registry and repository that are asked.
 
-    Each is None where it does not exist, or has no policy.
+    Each is None where it does not exist, or has no policy. ``is_registry_active`` is whether the account of the
+    registry is switched on, None where there is no such account.
     """
 
     key: KeyState | None
     registry_policy_id: int | None
     repository_id: int | None
     repository_policy_id: int | None
+    is_registry_active: int | None
 
 
 class AskedRepository(NamedTuple):
@@ -71,7 +73,9 @@ _KEY_COUNT = len(KEY_STATE_COLUMNS)
 _SESSION_COLUMNS = tuple(
     literal_column("1") if column is access_key.c.is_active else column for column in KEY_STATE_COLUMNS
 )
-_POLICY_COLUMNS = (registry.c.policy_id, repository.c.id, repository.c.policy_id)
+#: The account of the registry, beside the caller's.
+_OWNER = account.alias("owner")
+_POLICY_COLUMNS = (registry.c.policy_id, repository.c.id, repository.c.policy_id, _OWNER.c.is_active)
 _COUNT = _KEY_COUNT + len(_POLICY_COLUMNS)
 
 
@@ -124,6 +128,7 @@ def _in_repository(who: FromClause) -> FromClause:
     """Whatever there is of who asks, registry and repository."""
     return (
         who.outerjoin(account, account.c.id == principal.c.account_id)
+        .outerjoin(_OWNER, _OWNER.c.id == bindparam("registry_id"))
         .outerjoin(
             registry,
             and_(registry.c.account_id == bindparam("registry_id"), registry.c.region == bindparam("region")),

@@ -30,6 +30,9 @@ NOTHING: Final[About] = MappingProxyType({})
 #: What stands for all repositories of a registry, where none is named.
 EVERY_REPOSITORY: Final = RepositoryName("*")
 
+#: Told to those alone whom policies allow what they ask.
+_CLOSED: Final = "because the registry's account is disabled"
+
 
 class Question(NamedTuple):
     """What is asked, and all policies that apply to it."""
@@ -83,7 +86,8 @@ def judge(
         return
     asked_now = question(tx, standing, caller, action, registry, name, about)
     decision = decide_on(asked_now, caller)
-    if decision.is_allowed or (untold and asked_now.context.asked & untold):
+    is_closed = _is_closed(standing)
+    if not is_closed and (decision.is_allowed or (untold and asked_now.context.asked & untold)):
         return
     if caller.is_anonymous:
         raise CredentialsMissing
@@ -91,8 +95,13 @@ def judge(
         principal=caller.principal_arn,
         action=action,
         resource=resource_of(registry, name),
-        reason=decision.reason,
+        reason=_CLOSED if is_closed and decision.is_allowed else decision.reason,
     )
+
+
+def _is_closed(standing: Standing) -> bool:
+    """Whether the registry's account is switched off: then it is closed to other accounts and to everybody too."""
+    return standing.is_registry_active == 0
 
 
 def _is_undisputed(standing: Standing, caller: Caller, registry: RegistryKey) -> bool:
@@ -133,7 +142,8 @@ def may(
     """Whether ``judge`` would let the caller. Raises ``CredentialsUnknown``, ``AccountSwitchedOff``."""
     if caller.is_trusted or _is_undisputed(standing, caller, registry):
         return True
-    return decide_on(question(tx, standing, caller, action, registry, name, about), caller).is_allowed
+    decision = decide_on(question(tx, standing, caller, action, registry, name, about), caller)
+    return decision.is_allowed and not _is_closed(standing)
 
 
 def decide_on(asked_now: Question, caller: Caller) -> Decision:

@@ -23,6 +23,8 @@ from moorage.services import access
 
 #: The name of the session that a role is simulated in.
 _SESSION_NAME: Final = "simulation"
+#: The server's own setting may be another, from its environment or file.
+_CLOSED: Final = "because pulls without credentials are off: anonymous_pull, as this command finds it set"
 _ACTIONS: Final = {f"ecr:{name}".lower(): f"ecr:{name}" for name in actions.NAMES}
 
 
@@ -35,6 +37,18 @@ class Simulation:
     resource: str
     decision: Decision
     lines: list[Line]
+    #: Whether it comes without credentials where that is off, so that it is denied though policies allow it.
+    is_closed: bool = False
+
+    @property
+    def is_allowed(self) -> bool:
+        """What would come of it."""
+        return self.decision.is_allowed and not self.is_closed
+
+    @property
+    def reason(self) -> str:
+        """Why, as the clause that ends a refusal."""
+        return _CLOSED if self.is_closed else self.decision.reason
 
 
 def simulate(
@@ -61,10 +75,11 @@ def simulate(
     about = {key.lower(): (value,) for key, value in context.items()}
     question = access.question(tx, standing, caller, name_of_action, registry, name, about)
     decision = access.decide_on(question, caller)
-    if caller.is_anonymous and decision.is_allowed and not tx.settings.anonymous_pull:
-        raise InvalidRequest(text="Policies allow it, but pulls without credentials are off: anonymous_pull")
+    is_closed = caller.is_anonymous and decision.is_allowed and not tx.settings.anonymous_pull
     lines = explain(question.request, question.policies)
-    return Simulation(caller.principal_arn, name_of_action, question.request.resource, decision, lines)
+    return Simulation(
+        caller.principal_arn, name_of_action, question.request.resource, decision, lines, is_closed
+    )
 
 
 def _read_resource(

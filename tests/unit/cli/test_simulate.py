@@ -1,8 +1,12 @@
 """``moorage policy simulate``."""
 
+import json
+
 import pytest
 
-from tests.support.callers import ACCOUNT
+from moorage.services.repositories import create_repository
+from moorage.services.resource_policies import set_repository_policy
+from tests.support.callers import ACCOUNT, APP, REGISTRY, trusted
 from tests.support.identities import PULL, TRUST, allow
 from tests.unit.cli.identities import Program
 
@@ -84,6 +88,23 @@ def test_programs_get_the_same_as_json(program: Program) -> None:
             "UnmetConditions": [],
         }
     ]
+
+
+def test_where_pulls_without_credentials_are_off_they_are_denied(program: Program) -> None:
+    """Whatever a policy allows; it says whose setting that is."""
+    everybody = '{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:*"}}'
+    with program.database() as database:
+        database.write_now(create_repository, trusted(), REGISTRY, APP)
+        database.write_now(set_repository_policy, trusted(), REGISTRY, APP, everybody, is_forced=False)
+    assert simulate(program, "anonymous").splitlines()[1:] == [
+        "  because pulls without credentials are off: anonymous_pull, as this command finds it set",
+        "  resource-based policy repository, Allow #1: applies",
+    ]
+    found = json.loads(simulate(program, "anonymous", "ecr:BatchGetImage", "--output", "json"))["Simulation"]
+    assert (found["Decision"], found["Policy"], found["Statement"]) == ("denied", None, None)
+    program.settings.data_dir.joinpath("moorage.toml").write_text("anonymous_pull = true\n")
+    config = ("--config", str(program.settings.data_dir / "moorage.toml"))
+    assert simulate(program, "anonymous", "ecr:BatchGetImage", *config).startswith("allowed: ")
 
 
 @pytest.mark.parametrize(
