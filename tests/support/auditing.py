@@ -42,13 +42,14 @@ class MemoryLog:
 
 
 class Trail:
-    """The observer with a log of its own; ``dropped`` counts what was lost."""
+    """The observer with a log and a clock of its own; ``dropped`` counts what was lost."""
 
     def __init__(self, reads: str = "all") -> None:
         self.log = MemoryLog()
         self.dropped = 0
+        self.monotonic = 0.0
         self.buffer = AuditBuffer(self.log, self._drop)
-        self.observer = AuditTrail(self.buffer, DEFAULT, reads, errors.name, self._drop)
+        self.observer = AuditTrail(self.buffer, DEFAULT, reads, errors.name, self._drop, lambda: self.monotonic)
 
     def _drop(self) -> None:
         self.dropped += 1

@@ -106,6 +106,7 @@ class _Event(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     response_elements: Elements | None
     error_code: str | UnsetType = UNSET
     error_message: str | UnsetType = UNSET
+    additional_event_data: Elements | UnsetType = UNSET
     request_id: str = msgspec.field(name="requestID")
     event_id: str = msgspec.field(name="eventID")
     read_only: bool
@@ -171,11 +172,12 @@ def record(
     *,
     elements: Elements | None = None,
     failure: Failure | None = None,
+    omitted: int = 0,
 ) -> bytes:
     """One line, its newline included, of at most about ``MAX_RECORD`` bytes.
 
     ``default`` is the registry of calls that named none. ``elements`` is the answer of a change; what reads answer is
-    never recorded, for among it are passwords and download URLs.
+    never recorded, for among it are passwords and download URLs. ``omitted`` records of such calls were left out before.
     """
     registry = note.registry or default
     event = _Event(
@@ -191,6 +193,7 @@ def record(
         response_elements=None if elements is None else _bounded_members(elements),
         error_code=failure.code if failure else UNSET,
         error_message=_cut(failure.message, MAX_MESSAGE) if failure and failure.message else UNSET,
+        additional_event_data={"omittedRecords": omitted} if omitted else UNSET,
         request_id=note.facts.request_id,
         event_id=event_id,
         read_only=note.is_read_only,

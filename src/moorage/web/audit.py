@@ -4,11 +4,13 @@ Changes have their records already, in their own transactions (``services/audit`
 is answered: a bounded buffer, which a thread empties into the audit log twice a second. So at most a second is lost when a
 process dies; a power cut takes what the system had not written out yet as well, because syncing would make the pulls
 wait (docs/adr/0012-audit.md). And where the log cannot be written, or not as fast as requests come, records are dropped and counted, and
-no request waits or fails.
+no request waits or fails. Of refused requests whose callers proved nothing only so many bytes are recorded: they share
+their file with the changes, and must not push these out.
 """
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -32,6 +34,11 @@ MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 
 #: Records that are written at once; of ready answers each has about a kilobyte.
 BATCH: Final = 1_024
+
+#: Bytes of records that a process writes at once, and a second, of refused requests whose callers proved nothing: about
+#: a thousand requests, then one a second.
+UNPROVEN_BYTES: Final = 1024 * 1024
+UNPROVEN_BYTES_PER_SECOND: Final = 1024
 
 #: Seconds that a stopping process waits for its last records to be written.
 STOP_SECONDS: Final = 5.0
@@ -167,6 +174,33 @@ class AuditBuffer:
             _log.exception("audit_writer_failed")
 
 
+class _Allowance:
+    """Of what is left, some bytes may be written at once; so many are added a second."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """``clock`` counts seconds and never goes back."""
+        self._clock = clock
+        self._left: float = UNPROVEN_BYTES
+        self._at = clock()
+        #: Records that were left out since the last one that was written.
+        self.omitted = 0
+
+    def has_any(self) -> bool:
+        """Whether another record may be written; if not it counts as left out."""
+        now = self._clock()
+        self._left = min(UNPROVEN_BYTES, self._left + (now - self._at) * UNPROVEN_BYTES_PER_SECOND)
+        self._at = now
+        if self._left > 0:
+            return True
+        self.omitted += 1
+        return False
+
+    def spend(self, size: int) -> None:
+        """A record of so many bytes is written, which told how many were left out before."""
+        self._left -= size
+        self.omitted = 0
+
+
 class AuditTrail:
     """Observer that records each request of the faces, unless its change is recorded already."""
 
@@ -177,6 +211,7 @@ class AuditTrail:
         reads: str,
         naming: Naming,
         on_dropped: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``default`` is the registry of requests that name none; ``reads`` is the setting ``audit_reads``."""
         self._buffer = buffer
@@ -184,6 +219,7 @@ class AuditTrail:
         self._reads = reads
         self._naming = naming
         self._on_dropped = on_dropped
+        self._unproven = _Allowance(clock)
 
     def started(self, api: str) -> None:
         """What comes of it is not known yet."""
@@ -194,11 +230,23 @@ class AuditTrail:
         if note.is_recorded or exchange.api == "ops" or not self._wants(note):
             return
         try:
-            failure = self._failure(exchange, note)
-            self._buffer.put(audit.record(note, new_request_id(), self._default, failure=failure))
+            if _is_unproven(exchange, note):
+                self._put_unproven(exchange, note)
+            else:
+                self._buffer.put(self._compose(exchange, note))
         except Exception:  # noqa: BLE001 - the request is answered: all that is left is to count and to say it
             _log.exception("audit_record_failed")
             self._on_dropped()
+
+    def _put_unproven(self, exchange: Exchange, note: Note) -> None:
+        if self._unproven.has_any():
+            line = self._compose(exchange, note, self._unproven.omitted)
+            self._unproven.spend(len(line))
+            self._buffer.put(line)
+
+    def _compose(self, exchange: Exchange, note: Note, omitted: int = 0) -> bytes:
+        failure = self._failure(exchange, note)
+        return audit.record(note, new_request_id(), self._default, failure=failure, omitted=omitted)
 
     def _wants(self, note: Note) -> bool:
         if self._reads == "all" or not note.is_read_only:
@@ -217,6 +265,11 @@ class AuditTrail:
         if not self._wants(note):
             return _record_nothing
         return self._buffer.recorder(_template(note, self._default))
+
+
+def _is_unproven(exchange: Exchange, note: Note) -> bool:
+    """Whether it was refused, and nobody knows whose it was."""
+    return exchange.status >= 400 and (note.caller is None or note.caller.is_anonymous)
 
 
 def _template(note: Note, default: RegistryKey) -> Template:

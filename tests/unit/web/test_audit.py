@@ -1,6 +1,7 @@
 """The audit of reads and refusals: what is recorded, and what becomes of it when the log does not keep up."""
 
 import asyncio
+import dataclasses
 import json
 import uuid
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from moorage.domain import audit
 from moorage.domain.audit import Note
-from moorage.domain.caller import Caller, RegistryKey, RequestFacts
+from moorage.domain.caller import ANONYMOUS, Caller, RegistryKey, RequestFacts
 from moorage.domain.errors import AccessDenied, CredentialsUnknown, RegistryError, RepositoryNotFound
 from moorage.domain.names import RegistryId
 from moorage.web import audit as module
@@ -110,6 +112,70 @@ def test_a_record_that_cannot_be_made_is_counted_and_breaks_nothing() -> None:
         assert trail.see(broken, Response(200)) == []
     assert trail.dropped == 1
     assert [line["event"] for line in lines] == ["audit_record_failed"]
+
+
+# --- Who proves nothing ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def flooded(monkeypatch: pytest.MonkeyPatch) -> Trail:
+    """A trail that takes 20,000 bytes of records of whoever proves nothing, and had a hundred of a thousand bytes."""
+    monkeypatch.setattr(module, "UNPROVEN_BYTES", 20_000)
+    trail = Trail()
+    refuse(trail, 100)
+    return trail
+
+
+def unproven(caller: Caller | None = None) -> Request:
+    """A request that was refused because nobody knows whose it is."""
+    made = request(refusal=CredentialsUnknown())
+    made.note.caller = caller
+    made.note.add(imageTag="x" * 1_000)
+    return made
+
+
+def refuse(trail: Trail, count: int) -> None:
+    """So many of them, answered."""
+    for _ in range(count):
+        trail.observer.finished(Exchange(unproven(), "v2", 401))
+    trail.buffer.flush()
+
+
+@pytest.mark.parametrize("caller", [None, dataclasses.replace(CALLER, account_id=ANONYMOUS)])
+def test_of_whoever_proves_nothing_the_next_record_says_how_many_were_left_out(
+    flooded: Trail, caller: Caller | None
+) -> None:
+    """That is not lost by accident, so it is not counted as such."""
+    kept = len(flooded.log.records)
+    assert 20_000 < len(flooded.log.text) < 20_000 + audit.MAX_RECORD
+    assert flooded.see(unproven(caller), Response(401)) == []
+    flooded.monotonic += 10
+    (record,) = flooded.see(unproven(caller), Response(401))
+    assert record["additionalEventData"] == {"omittedRecords": 101 - kept}
+    (record,) = flooded.see(unproven(caller), Response(401))
+    assert "additionalEventData" not in record
+    assert flooded.dropped == 0
+
+
+def test_in_the_long_run_they_get_no_more_than_their_share(flooded: Trail) -> None:
+    """However long they were silent before."""
+    flooded.monotonic += 36_000
+    before = len(flooded.log.text)
+    for _ in range(300):
+        flooded.monotonic += 1
+        refuse(flooded, 3)
+    most = 20_000 + 300 * module.UNPROVEN_BYTES_PER_SECOND
+    assert most * 0.9 < len(flooded.log.text) - before < most + audit.MAX_RECORD
+
+
+def test_while_they_are_left_out_all_others_are_recorded(flooded: Trail) -> None:
+    """Who is known and refused, and who pulls without credentials where that is open."""
+    assert flooded.see(unproven(), Response(401)) == []
+    assert len(flooded.see(request(refusal=DENIED), Response(403))) == 1
+    assert len(flooded.see(request("PutImage", MISSING), Response(404))) == 1
+    everybody = request()
+    everybody.note.caller = dataclasses.replace(CALLER, account_id=ANONYMOUS)
+    assert len(flooded.see(everybody, Response(200))) == 1
 
 
 # --- Ready answers -------------------------------------------------------------------------------------------
