@@ -9,11 +9,13 @@ from moorage.auth import tokens
 from moorage.auth.tokens import RegistryTokenClaims
 from moorage.domain.audit import Note
 from moorage.domain.caller import Caller, Face, RegistryKey, RequestFacts, Session
+from moorage.domain.digest import Digest
 from moorage.domain.errors import AccessDenied, AuthenticationError, RegistryError
-from moorage.domain.names import RegistryId
+from moorage.domain.names import RegistryId, RepositoryName
 from moorage.ecr.contract import OPERATIONS as CONTRACT
 from moorage.ecr.contract import SHAPES
 from moorage.ecr.dispatch import Call
+from moorage.ecr.downloads import download_url, get_download
 from moorage.ecr.operations import OPERATIONS
 from moorage.metadata import accounts, repositories, resource_policies
 from moorage.metadata import principals as principal_rows
@@ -27,7 +29,7 @@ from moorage.services import principals
 from moorage.web.http import Message, Request
 from tests.access.evaluating import Asked, Json, Who, World
 from tests.access.people import APP, GONE, LIB, OURS, PEOPLE, REGION, arn
-from tests.access.routes import Operation, Path
+from tests.access.routes import ABSENT, Operation, Path
 from tests.ecr.driver import KEY, OTHER_KEY, Driver
 
 REGISTRY = RegistryKey(RegistryId(OURS), REGION)
@@ -35,6 +37,9 @@ _TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"A
 _ROOT_KEYS = {"root": KEY.access_key_id, "stranger": OTHER_KEY.access_key_id}
 #: What changes the policies or repositories that decide about the next request.
 _CHANGES = {"CreateRepository", "DeleteRegistryPolicy", "DeleteRepositoryPolicy"}
+
+
+Headers = list[tuple[bytes, bytes]]
 
 
 class Matrix:
@@ -76,16 +81,25 @@ class Matrix:
             self.enter(self._world)
         return True
 
+    async def ask_download(self, who: Who, repository: str) -> bool:
+        """Whether a download URL that was given out to somebody opens the repository to them now."""
+        caller = self._caller(who, "json")
+        name = RepositoryName(repository)
+        url = download_url(self.driver.context, caller, REGISTRY, name, Digest.parse(ABSENT))
+        target = url.removeprefix(self.driver.context.hosts.proxy_endpoint(REGISTRY))
+        response = await get_download(self.driver.context, self._request("GET", target, []))
+        assert response.status in {403, 404}
+        return response.status == 404
+
     async def ask_path(self, who: Who, method: str, shape: str, path: Path, repository: str | None) -> bool:
         """Whether a request to ``/v2/`` is let through."""
         target = f"/v2/{path.end}" if repository is None else f"/v2/{repository}/{path.end}"
-        request = self._request(method, target, path, who)
+        request = self._request(method, target, self._headers(who, path), path.body)
         response = await self.api.handle(request)
         assert response.status < 500, (who.name, method, target, response.body)
         return response.status != 401 and (response.status, response.error_code) != (403, "DENIED")
 
-    def _request(self, method: str, target: str, path: Path, who: Who) -> Request:
-        raw, _, query = target.partition("?")
+    def _headers(self, who: Who, path: Path) -> Headers:
         headers = [
             (b"host", b"localhost:5050"),
             (b"content-length", b"%d" % len(path.body)),
@@ -93,6 +107,10 @@ class Matrix:
         ]
         if not who.is_anonymous:
             headers.append((b"authorization", self._password(who)))
+        return headers
+
+    def _request(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Request:
+        raw, _, query = target.partition("?")
         scope = {
             "method": method,
             "scheme": "http",
@@ -101,7 +119,7 @@ class Matrix:
             "query_string": query.encode(),
             "headers": headers,
         }
-        messages = iter([{"type": "http.request", "body": path.body}])
+        messages = iter([{"type": "http.request", "body": body}])
 
         async def receive() -> Message:
             return next(messages)
@@ -133,16 +151,15 @@ class Matrix:
                 facts.received_at + 2,
                 role,
                 policies,
-                unique_id=self._unique_id(role),
+                unique_id=self._unique_id(account, role),
             )
             return Caller(account, who.names["session"], "ASIA", REGION, facts, session=session)
         key = _ROOT_KEYS.get(who.name, f"AKIA{who.name}")
         return Caller(account, who.names.get("user", f"arn:aws:iam::{account}:root"), key, REGION, facts)
 
-    def _unique_id(self, role: str) -> str:
-        found = self.driver.database.read_now(
-            principals.get_principal, RegistryId(OURS), "role", role.rpartition("/")[2]
-        )
+    def _unique_id(self, account: RegistryId, role: str) -> str:
+        name = role.rpartition("/")[2]
+        found = self.driver.database.read_now(principals.get_principal, account, "role", name)
         return found.unique_id
 
     def _facts(self, face: Face) -> RequestFacts:

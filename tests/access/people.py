@@ -56,15 +56,15 @@ def _root(name: str, account: str) -> Who:
     return Who(name, {"account": account, "root": account}, keys)
 
 
-def _session(name: str, role: str, *identity: Json, session: list[Json]) -> Who:
+def _session(name: str, role: str, *identity: Json, session: list[Json], account: str = OURS) -> Who:
     names = {
-        "account": OURS,
-        "session": f"arn:aws:sts::{OURS}:assumed-role/{role}/{name}",
-        "role": f"arn:aws:iam::{OURS}:role/{role}",
+        "account": account,
+        "session": f"arn:aws:sts::{account}:assumed-role/{role}/{name}",
+        "role": f"arn:aws:iam::{account}:role/{role}",
     }
     keys = {
         "aws:principalarn": [names["role"]],
-        "aws:principalaccount": [OURS],
+        "aws:principalaccount": [account],
         "aws:principaltype": ["AssumedRole"],
     }
     return Who(name, names, keys, list(identity), session=session)
@@ -101,6 +101,8 @@ PEOPLE = [
     _session("ci", "deploy", EVERYTHING, session=[]),
     _session("narrow", "deploy", EVERYTHING, session=[policy(allow(*PULL, "ecr:Describe*"))]),
     _session("idle", "empty", session=[EVERYTHING]),
+    # Its role is called as one of ours that may nothing.
+    _session("away", "empty", EVERYTHING, session=[], account=THEIRS),
     ANONYMOUS,
 ]
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from moorage.ecr.downloads import OPERATION as DOWNLOAD
 from moorage.ecr.operations import OPERATIONS as BUILT
 from moorage.oci.routes import BASE, CATALOG, ROUTES
 from tests.access.evaluating import Asked, Who, World, is_allowed
@@ -61,6 +62,7 @@ async def _ask_everything(matrix: Matrix) -> list[Outcome]:
         for who in PEOPLE:
             outcomes += [outcome async for outcome in _ask_operations(matrix, world, who)]
             outcomes += [outcome async for outcome in _ask_paths(matrix, world, who)]
+            outcomes += [outcome async for outcome in _ask_downloads(matrix, world, who)]
     return outcomes
 
 
@@ -92,6 +94,16 @@ async def _ask_paths(matrix: Matrix, world: World, who: Who) -> AsyncIterator[Ou
                 should_be = is_open and _should(who, world, asked)
             was = await matrix.ask_path(who, method, shape, path, repository)
             yield Outcome((world.name, who.name, f"{method} {shape}", repository), was, should_be)
+
+
+async def _ask_downloads(matrix: Matrix, world: World, who: Who) -> AsyncIterator[Outcome]:
+    """Each is judged as the one whom the URL was given to, whoever owns the registry."""
+    if who.is_anonymous:
+        return
+    for repository in (APP, LIB, GONE):
+        asked = Asked("ecr:GetDownloadUrlForLayer", arn(repository), repository)
+        was = await matrix.ask_download(who, repository)
+        yield Outcome((world.name, who.name, DOWNLOAD, repository), was, _should(who, world, asked))
 
 
 def _should(who: Who, world: World, asked: Asked) -> bool:

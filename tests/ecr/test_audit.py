@@ -10,7 +10,7 @@ import pytest
 
 from moorage.domain.audit import HIDDEN, only_reads
 from moorage.ecr.dispatch import OPERATIONS
-from tests.ecr.driver import ACCOUNT, KEY, OTHER_KEY, REGION, Driver, Key, Sent, digest_of
+from tests.ecr.driver import ACCOUNT, KEY, OTHER_ACCOUNT, OTHER_KEY, REGION, Driver, Key, Sent, digest_of
 from tests.support.auditing import Trail, committed
 
 ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/team/app"
@@ -172,6 +172,22 @@ def test_a_call_into_anothers_account_is_recorded_in_that_account(driver: Driver
     assert record["errorCode"] == "AccessDeniedException"
     assert record["recipientAccountId"] == ACCOUNT
     assert record["userIdentity"]["accessKeyId"] == OTHER_KEY.access_key_id
+
+
+def test_a_download_is_recorded_as_that_of_whoever_got_the_url(driver: Driver) -> None:
+    """Whoever owns the registry."""
+    driver.create("team/app")
+    driver.push("team/app", "a", "1")
+    opened = {"Effect": "Allow", "Principal": "*", "Action": "ecr:*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [opened]})
+    driver.ok("SetRepositoryPolicy", repositoryName="team/app", policyText=policy)
+    given = {"registryId": ACCOUNT, "repositoryName": "team/app", "layerDigest": digest_of(b"layer of a")}
+    url = driver.ok("GetDownloadUrlForLayer", key=OTHER_KEY, **given)["downloadUrl"]
+    (record,) = audited(driver, Sent("GET", url[url.index("/downloads/") :]))
+    assert record["userIdentity"]["accountId"] == OTHER_ACCOUNT
+    assert record["userIdentity"]["arn"] == f"arn:aws:iam::{OTHER_ACCOUNT}:root"
+    assert record["recipientAccountId"] == ACCOUNT
+    assert "errorCode" not in record
 
 
 def test_a_wrong_signature_is_nobodys_but_claims_a_key(driver: Driver) -> None:

@@ -46,12 +46,14 @@ class RegistryTokenClaims(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DownloadClaims(msgspec.Struct, frozen=True, array_like=True):
-    """The one blob that a download URL is for, and the key it was given to."""
+    """The one blob that a download URL is for, and whom it was given to, with which key."""
 
     digest: str
     registry_id: str
     region: str
     repository_name: str
+    account_id: str
+    principal_arn: str
     access_key_id: str
     expires_at: int
     session: Session | None = None

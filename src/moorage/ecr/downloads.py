@@ -10,7 +10,7 @@ from typing import Final
 
 from moorage.auth import tokens
 from moorage.auth.tokens import DownloadClaims
-from moorage.domain.caller import RegistryKey
+from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.digest import Digest
 from moorage.domain.errors import (
     AccessDenied,
@@ -54,8 +54,22 @@ _REFUSALS: Final[dict[type[RegistryError], tuple[int, str]]] = {
 }
 
 
-def download_url(context: Context, registry: RegistryKey, claims: DownloadClaims) -> str:
-    """The URL that these claims are sealed into."""
+def download_url(
+    context: Context, caller: Caller, registry: RegistryKey, name: RepositoryName, digest: Digest
+) -> str:
+    """The URL that opens one layer to this caller, for an hour and no longer than their session."""
+    expires_at = caller.request.received_at + tokens.DOWNLOAD_TOKEN_LIFETIME
+    claims = DownloadClaims(
+        str(digest),
+        registry.registry_id,
+        registry.region,
+        name,
+        caller.account_id,
+        caller.principal_arn,
+        caller.access_key_id,
+        min(expires_at, caller.session.expires_at) if caller.session else expires_at,
+        caller.session,
+    )
     token = tokens.issue_download_token(context.keyring, claims)
     return f"{context.hosts.proxy_endpoint(registry)}{PATH}{claims.digest}?token={token}"
 

@@ -24,7 +24,7 @@ from moorage.domain.errors import (
     RegistryIdInvalid,
     ServiceNotServed,
 )
-from moorage.domain.iam import RoleArn, root_arn
+from moorage.domain.iam import root_arn
 from moorage.domain.names import RegistryId
 from moorage.metadata.database import Database
 from moorage.services import accounts
@@ -284,10 +284,9 @@ class Authenticator:
         """
         with self._counted:
             claims = tokens.read_download_token(self._keyring, token, request.facts.received_at)
-            account, arn = _holder_of(claims)
             caller = Caller(
-                account,
-                arn,
+                RegistryId(claims.account_id),
+                claims.principal_arn,
                 claims.access_key_id,
                 claims.region,
                 request.facts,
@@ -295,15 +294,6 @@ class Authenticator:
                 session=claims.session,
             )
             return caller, claims
-
-
-def _holder_of(claims: DownloadClaims) -> tuple[RegistryId, str]:
-    """The account and ARN that a download URL was given to. A role may be of another account than the registry."""
-    if claims.session is not None and claims.session.role_arn is not None:
-        role = RoleArn.parse(claims.session.role_arn)
-        return role.account_id, role.session_arn(claims.session.name)
-    account = RegistryId(claims.registry_id)
-    return account, root_arn(account)
 
 
 def _shows_nothing(request: Request) -> bool:

@@ -28,6 +28,8 @@ _DOWNLOAD = DownloadClaims(
     registry_id="012345678910",
     region="eu-west-1",
     repository_name="team/app",
+    account_id="999999999999",
+    principal_arn="arn:aws:iam::999999999999:user/alice",
     access_key_id="AKIDEXAMPLE",
     expires_at=_NOW + tokens.DOWNLOAD_TOKEN_LIFETIME,
 )

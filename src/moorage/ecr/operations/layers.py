@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from moorage.auth import tokens
 from moorage.domain.digest import ALGORITHMS, ANY_DIGEST, Digest
 from moorage.domain.names import RepositoryName
 from moorage.ecr import answers
@@ -124,15 +123,5 @@ async def get_download_url_for_layer(call: Call, request: dict[str, Any]) -> dic
     digest = Digest.parse(request["layerDigest"])
     layer = await call.context.database.read(layers.get_downloadable_layer, call.caller, registry, name, digest)
     await call.context.downloads.check(layer)
-    caller = call.caller
-    expires_at = caller.request.received_at + tokens.DOWNLOAD_TOKEN_LIFETIME
-    claims = tokens.DownloadClaims(
-        str(digest),
-        registry.registry_id,
-        registry.region,
-        name,
-        caller.access_key_id,
-        min(expires_at, caller.session.expires_at) if caller.session else expires_at,
-        caller.session,
-    )
-    return {"downloadUrl": download_url(call.context, registry, claims), "layerDigest": str(digest)}
+    url = download_url(call.context, call.caller, registry, name, digest)
+    return {"downloadUrl": url, "layerDigest": str(digest)}
