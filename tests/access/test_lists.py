@@ -1,16 +1,22 @@
 """Lists of repositories show those that a caller may see, and tell nothing of the others."""
 
 import asyncio
+from urllib.parse import unquote
 
 import msgspec
 import pytest
 
-from moorage.domain.caller import Caller
-from moorage.domain.errors import AccessDenied
+from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.errors import AccessDenied, PageTokenInvalid
+from moorage.metadata import repositories as rows
+from moorage.metadata.repositories import RepositoryRow
+from moorage.metadata.repositories import list_repositories as list_rows
+from moorage.metadata.transaction import Transaction
+from moorage.oci import catalog as catalogs
 from moorage.oci.call import Call
 from moorage.oci.catalog import get_catalog
 from moorage.services import repositories
-from moorage.web.http import Request
+from moorage.web.http import Request, Response
 from tests.access.office import APP, LIB, REGISTRY, Office
 from tests.access.people import allow, arn, deny
 
@@ -21,8 +27,8 @@ def seen(office: Office, caller: Caller, after: str = "", limit: int = 100) -> t
     return [row.name for row in page.repositories], page.last
 
 
-def catalog(office: Office, caller: Caller, query: str = "") -> tuple[list[str], str]:
-    """Names on a page of the distribution API, and its link to the next one."""
+def catalog_call(office: Office, caller: Caller, query: str) -> Call:
+    """A request for a page of the distribution API."""
     scope = {
         "method": "GET",
         "scheme": "http",
@@ -32,11 +38,19 @@ def catalog(office: Office, caller: Caller, query: str = "") -> tuple[list[str],
         "headers": [],
     }
     request = Request(scope, None, office.facts("v2"))  # type: ignore[arg-type]
-    call = Call(office.driver.context, request, caller, REGISTRY, APP, "")
-    response = asyncio.run(get_catalog(call))
+    return Call(office.driver.context, request, caller, REGISTRY, APP, "")
+
+
+def names_of(response: Response) -> list[str]:
+    """What a page shows."""
     assert isinstance(response.body, bytes)
-    names = msgspec.json.decode(response.body)["repositories"]
-    return names, dict(response.headers).get(b"link", b"").decode()
+    return list(msgspec.json.decode(response.body)["repositories"])
+
+
+def catalog(office: Office, caller: Caller, query: str = "") -> tuple[list[str], str]:
+    """Names on a page of the distribution API, and its link to the next one."""
+    response = asyncio.run(get_catalog(catalog_call(office, caller, query)))
+    return names_of(response), dict(response.headers).get(b"link", b"").decode()
 
 
 DESCRIBE = "ecr:DescribeRepositories"
@@ -100,11 +114,75 @@ def test_pages_leave_out_what_may_not_be_seen(office: Office) -> None:
 def test_a_page_ends_where_too_many_were_looked_at(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that one request has a bounded cost; the list goes on behind it."""
     monkeypatch.setattr(repositories, "MOST_LOOKED_AT", 1)
+    monkeypatch.setattr(repositories, "LEAST_READ", 1)
     office.driver.create("zoo/one")
     caller = office.hire("alice", allow(DESCRIBE, Resource=arn("zoo/*")))
     found, last = seen(office, caller, limit=1)
     assert (found, last is None) == ([], False)
     assert catalog(office, caller, "n=1")[0] == ["zoo/one"]
+
+
+def test_a_small_page_costs_one_statement(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of whoever may see the last repository alone."""
+    office.driver.create(*[f"app/{number}" for number in range(9)], "zoo/one")
+    caller = office.hire("alice", allow(DESCRIBE, Resource=arn("zoo/*")))
+    read: list[str] = []
+
+    def listing(tx: Transaction, key: RegistryKey, after: str, limit: int) -> list[RepositoryRow]:
+        read.append(after)
+        return list_rows(tx, key, after, limit)
+
+    monkeypatch.setattr(rows, "list_repositories", listing)
+    assert catalog(office, caller, "n=1")[0] == ["zoo/one"]
+    assert seen(office, caller, limit=1)[0] == ["zoo/one"]
+    assert read == ["", ""]
+
+
+def test_a_page_of_the_catalog_ends_after_some_reads(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short or empty, with a link that goes on behind what was looked at and does not tell its name."""
+    for name in ("MOST_LOOKED_AT", "LEAST_READ"):
+        monkeypatch.setattr(repositories, name, 1)
+    monkeypatch.setattr(catalogs, "MOST_READS", 2)
+    office.driver.create(*[f"bar/{number}" for number in range(9)], "zoo/one", "zoo/two")
+    caller = office.hire("alice", allow(DESCRIBE, Resource=arn("zoo/*")))
+    pages: list[list[str]] = []
+    query = "n=1"
+    while query:
+        page, link = catalog(office, caller, query)
+        assert [team for team in ("app/", "bar/", "lib/") if team in unquote(link)] == []
+        pages.append(page)
+        query = link.partition("?")[2].partition(">")[0]
+    assert pages[0] == []
+    assert [name for page in pages for name in page] == ["zoo/one", "zoo/two"]
+
+
+def test_who_reads_a_long_catalog_lets_others_in_between(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each read, though reads run in place."""
+    for name in ("MOST_LOOKED_AT", "LEAST_READ"):
+        monkeypatch.setattr(repositories, name, 1)
+    office.driver.create(*[f"bar/{number}" for number in range(9)], "zoo/one")
+    caller = office.hire("alice", allow(DESCRIBE, Resource=arn("zoo/*")))
+    turns = 0
+
+    async def read_beside_another() -> list[str]:
+        nonlocal turns
+        reading = asyncio.create_task(get_catalog(catalog_call(office, caller, "n=1")))
+        while not reading.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return names_of(await reading)
+
+    assert asyncio.run(read_beside_another()) == ["zoo/one"]
+    assert turns >= 5
+
+
+@pytest.mark.parametrize("token", ["", "x", "AAAA"])
+def test_a_place_in_the_catalog_that_was_not_given_out_is_refused(office: Office, token: str) -> None:
+    """It is sealed."""
+    with pytest.raises(PageTokenInvalid):
+        catalog(office, office.root(), f"next={token}")
 
 
 def test_named_repositories_have_to_be_allowed_each(office: Office) -> None:

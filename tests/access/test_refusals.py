@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -131,6 +132,20 @@ def test_everybody_means_nobody_whose_condition_is_not_met(office: Office, is_me
     office.put_repository_policy(APP, statement)
     for caller in (office.stranger(), office.hire("alice")):
         assert (ask(office, caller, "GET", f"{APP}/tags/list").status == 200) is is_met
+
+
+@pytest.mark.threat(18)
+def test_who_may_not_add_parts_sends_no_bytes(office: Office) -> None:
+    """Neither a blob in one request nor the last bytes of an upload; one without a body still goes through."""
+    alice = office.hire("alice", allow("ecr:*"), deny("ecr:UploadLayerPart"))
+    empty, full = (f"digest=sha256:{sha256(data).hexdigest()}" for data in (b"", b"x"))
+    begun = ask(office, alice, "POST", f"{APP}/blobs/uploads/")
+    upload = dict(begun.headers)[b"location"].decode().removeprefix("/v2/")
+    for method, path in (("POST", f"{APP}/blobs/uploads/"), ("PUT", upload)):
+        status, code, message = told(ask(office, alice, method, f"{path}?{full}", b"x"))
+        assert (status, code) == (403, "DENIED")
+        assert "ecr:UploadLayerPart" in message
+    assert ask(office, alice, "PUT", f"{upload}?{empty}").status == 201
 
 
 def test_a_policy_that_cannot_be_read_any_more_denies_everything(office: Office) -> None:

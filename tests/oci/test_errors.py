@@ -182,6 +182,11 @@ ANSWERS = {
             "Invalid parameter at 'n' failed to satisfy constraint: 'Member must be a number of entries, not x-y'"
         ),
     ),
+    "PageTokenInvalid": (
+        400,
+        "UNSUPPORTED",
+        "Invalid parameter at 'next' failed to satisfy constraint: 'Invalid next token'",
+    ),
     "PartLengthMismatch": (
         400,
         "SIZE_INVALID",

@@ -80,6 +80,7 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
     errors.PageSizeInvalid: Row(
         "UNSUPPORTED", 400, invalid("n", "Member must be a number of entries, not {value}")
     ),
+    errors.PageTokenInvalid: Row("UNSUPPORTED", 400, invalid("next", "Invalid next token")),
     errors.RepositoryNameInvalid: _said(errors.RepositoryNameInvalid, "NAME_INVALID", 400),
     errors.TagInvalid: _said(errors.TagInvalid, "TAG_INVALID", 400),
     errors.DigestInvalid: _said(errors.DigestInvalid, "DIGEST_INVALID", 400),
@@ -140,7 +141,6 @@ UNREACHABLE: Final[Mapping[type[RegistryError], str]] = {
     errors.ServiceNotServed: "services belong to the JSON API",
     errors.MalformedRequest: "the only JSON that is read here is a manifest: ManifestInvalid",
     errors.ConflictingParameters: "no parameters of /v2/ exclude each other",
-    errors.PageTokenInvalid: "lists here continue after a name, a tag or a digest",
     errors.RegistryIdInvalid: "the Host names the registry, and one that does not means the default",
     errors.ArnInvalid: "no ARN is taken here",
     errors.ResourceTagInvalid: "resource tags belong to the JSON API",

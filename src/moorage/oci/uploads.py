@@ -74,12 +74,14 @@ async def _mount(call: Call, digest: Digest, source: str | None) -> bool:
 async def _receive_whole(call: Call, digest: Digest) -> Response:
     call.note.add(layerDigests=[str(digest)])
     await call.refuse_early("ecr:InitiateLayerUpload")
+    length = _body_length(call.request)
+    await _refuse_bytes(call, length)
     await call.context.uploads.receive_whole(
         call.caller,
         call.registry,
         call.name,
         call.request,
-        length=_body_length(call.request),
+        length=length,
         digest=digest,
         recording=call.recording(partial(_stored, call)),
     )
@@ -111,6 +113,7 @@ async def put_upload(call: Call) -> Response:
     digest = Digest.parse(find_parameter(call.request.query(), "digest") or "")
     part = _read_part(call.request)
     call.note.add(layerDigests=[str(digest)])
+    await _refuse_bytes(call, part.length)
     await call.context.uploads.receive_last(
         call.caller,
         call.registry,
@@ -123,6 +126,12 @@ async def put_upload(call: Call) -> Response:
         recording=call.recording(partial(_stored, call)),
     )
     return blob_created(call, digest)
+
+
+async def _refuse_bytes(call: Call, length: int | None) -> None:
+    """Bytes are parts whatever request brings them: refuse whoever may not add any."""
+    if length != 0:
+        await call.refuse_early("ecr:UploadLayerPart")
 
 
 async def get_upload(call: Call) -> Response:

@@ -19,8 +19,11 @@ from moorage.services.access import EVERY_REPOSITORY, NOTHING, About, authorize,
 
 _DESCRIBE: Final = "ecr:DescribeRepositories"
 
-#: Repositories that one transaction looks at to find those that a caller may see.
-MOST_LOOKED_AT: Final = 2_048
+#: Repositories that one transaction looks at to find those that a caller may see, and a statement's worth more.
+MOST_LOOKED_AT: Final = 1_024
+
+#: Rows that one statement reads however small the page is, or who may see little costs a statement for each row.
+LEAST_READ: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,9 @@ def list_repositories(
     sees_all = access.may(tx, standing, caller, _DESCRIBE, registry, EVERY_REPOSITORY)
     page: list[RepositoryRow] = []
     last, looked_at, has_more = after, 0, True
+    count = max(limit + 1, LEAST_READ)
     while has_more and looked_at < MOST_LOOKED_AT:
-        rows = repositories.list_repositories(tx, registry, last, limit + 1)
+        rows = repositories.list_repositories(tx, registry, last, count)
         for row in rows:
             if len(page) == limit:
                 return RepositoryPage(page, last)
@@ -151,7 +155,7 @@ def list_repositories(
                 page.append(row)
             last = row.name
         looked_at += len(rows)
-        has_more = len(rows) > limit
+        has_more = len(rows) == count
     if not (page or has_more or after or sees_all):
         judge(tx, standing, caller, _DESCRIBE, registry, EVERY_REPOSITORY)
     return RepositoryPage(page, last if has_more else None)
