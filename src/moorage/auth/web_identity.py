@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import jwt
 import msgspec
-from jwt.exceptions import InvalidTokenError, PyJWKError
+from jwt.exceptions import PyJWTError
 
 from moorage.domain.errors import WebIdentityExpired, WebIdentityInvalid, WebIdentityRejected
 
@@ -51,7 +51,7 @@ def read(token: str) -> Unproven:
     try:
         header = jwt.get_unverified_header(token)
         claims = jwt.decode(token, options={"verify_signature": False})
-    except (InvalidTokenError, RecursionError) as error:
+    except (PyJWTError, RecursionError) as error:
         raise WebIdentityInvalid(text="The web identity token cannot be read") from error
     issuer, key_id = claims.get("iss"), header.get("kid")
     if not isinstance(issuer, str) or not (key_id is None or isinstance(key_id, str)):
@@ -103,7 +103,7 @@ def verify(token: str, key: Mapping[str, Any], issuer: str, now: int) -> Claims:
                 "verify_aud": False,
             },
         )
-    except (InvalidTokenError, PyJWKError, ValueError, TypeError) as error:
+    except (PyJWTError, ValueError, TypeError) as error:
         raise WebIdentityInvalid(text=f"The web identity token is refused: {error}"[:300]) from error
     _check_times(claims, now)
     if not isinstance(claims["sub"], str) or not claims["sub"]:
@@ -113,7 +113,7 @@ def verify(token: str, key: Mapping[str, Any], issuer: str, now: int) -> Claims:
 
 def _load(token: str, key: Mapping[str, Any]) -> jwt.PyJWK:
     """The key, bound to the algorithm of the token. Raises ``ValueError`` and what PyJWT raises."""
-    algorithm = jwt.get_unverified_header(token)["alg"]
+    algorithm = jwt.get_unverified_header(token).get("alg", "")
     kind, curve = _ALGORITHMS.get(algorithm, (None, None))
     is_declared = key.get("alg", algorithm) == algorithm
     if kind is None or key.get("kty") != kind or not is_declared or (curve and key.get("crv") != curve):

@@ -65,7 +65,7 @@ class RequestContext:
     def token_issue_time(self) -> tuple[str, ...] | None:
         """When the session began; whoever has none has not this key."""
         session = self._caller.session
-        return None if session is None else (_iso(session.issued_at),)
+        return None if session is None else (iso(session.issued_at),)
 
     def _resource_tags(self) -> Tags:
         if self._tags is None:
@@ -79,7 +79,7 @@ class RequestContext:
 
     def current_time(self) -> tuple[str, ...]:
         """When the request came, to the second, as IAM writes times."""
-        return (_iso(self._received_at()),)
+        return (iso(self._received_at()),)
 
     def epoch_time(self) -> tuple[str, ...]:
         """When the request came, in seconds."""
@@ -107,7 +107,8 @@ class RequestContext:
         return (self._registry.region,)
 
 
-def _iso(micros: int) -> str:
+def iso(micros: int) -> str:
+    """A time in microseconds as IAM writes times, to the second."""
     return dt.datetime.fromtimestamp(micros // 1_000_000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

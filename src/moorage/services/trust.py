@@ -1,6 +1,5 @@
 """Who may assume a role: the role's trust policy and the caller's own policies, with what is known of the request."""
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from moorage.rules.policy.decision import Attached, Policies, decide_trust
 from moorage.rules.policy.document import Kind, Policy, PolicyInvalid, parse
 from moorage.rules.policy.request import Principal, PrincipalKind, Request
 from moorage.services import applied
+from moorage.services.conditions import iso
 
 #: Condition keys in small letters, with their values.
 Facts = Mapping[str, tuple[str, ...]]
@@ -88,15 +88,15 @@ def tag_facts(prefix: str, tags: Mapping[str, str]) -> dict[str, tuple[str, ...]
     return {f"{prefix}{key.lower()}": (value,) for key, value in tags.items()}
 
 
-def circumstances(facts: RequestFacts, region: str) -> dict[str, tuple[str, ...]]:
-    """What is known of a request, whoever makes it."""
-    moment = dt.datetime.fromtimestamp(facts.received_at // 1_000_000, dt.UTC)
+def circumstances(facts: RequestFacts, region: str, session: Session | None) -> dict[str, tuple[str, ...]]:
+    """What is known of a request whoever makes it, and since when its session lasts."""
     told = {
-        "aws:currenttime": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:currenttime": iso(facts.received_at),
         "aws:epochtime": str(facts.received_at // 1_000_000),
         "aws:requestedregion": region,
         "aws:securetransport": "true" if facts.is_tls else "false",
         "aws:sourceip": facts.source_ip,
+        "aws:tokenissuetime": iso(session.issued_at) if session else "",
         "aws:useragent": facts.user_agent,
     }
     return {key: (value,) for key, value in told.items() if value}
@@ -111,7 +111,7 @@ def require_caller_trust(
     ``AccountSwitchedOff``.
     """
     standing = get_standing(tx, caller)
-    context = circumstances(caller.request, caller.region) | dict(standing.tags) | dict(about)
+    context = circumstances(caller.request, caller.region, caller.session) | dict(standing.tags) | dict(about)
     context |= {key: (value,) for key, value in (caller.session.facts if caller.session else {}).items()}
     for action in actions:
         _require(row, role, caller.principal_arn, standing, action, context)
@@ -122,7 +122,7 @@ def require_identity_trust(
 ) -> None:
     """Refuse a web identity whom the role does not trust. Raises ``AccessDenied``."""
     principal = Principal(PrincipalKind.WEB_IDENTITY, provider_arn)
-    context = circumstances(facts, region) | dict(about)
+    context = circumstances(facts, region, None) | dict(about)
     action = "sts:AssumeRoleWithWebIdentity"
     _require(row, role, provider_arn, Standing(principal, Policies(), {}), action, context)
 

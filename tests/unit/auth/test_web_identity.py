@@ -43,6 +43,20 @@ def test_a_token_that_nobody_signed_is_refused() -> None:
             verify(f"{_part({'alg': algorithm, 'kid': 'first'})}.{claims}.")
 
 
+def test_a_token_without_an_algorithm_is_refused() -> None:
+    """Its signature cannot be looked at."""
+    token = f"{_part({'kid': 'first'})}.{_part(ISSUER.claims(NOW))}.AAAA"
+    with pytest.raises(WebIdentityInvalid):
+        verify(token)
+
+
+def test_a_key_that_is_none_is_the_issuers_fault_and_refused() -> None:
+    """A key set is what the issuer says; it may say anything."""
+    for broken in ({"n": "!"}, {"n": 5}, {"e": ""}, {"n": ""}):
+        with pytest.raises(WebIdentityInvalid):
+            verify(ISSUER.sign(ISSUER.claims(NOW)), FIRST | broken)
+
+
 def test_the_public_key_is_no_shared_secret() -> None:
     """A token whose MAC is made with what everybody knows."""
     signed = f"{_part({'alg': 'HS256', 'kid': 'first'})}.{_part(ISSUER.claims(NOW))}"
