@@ -65,7 +65,7 @@ _STATUS_TAIL = """
 | every sample of the API reference | `tests/ecr/test_seeds.py` |
 | imports only go down | `make layers` |
 
-Next: the marks for speed ([benchmarks.md](benchmarks.md)), PostgreSQL under many writers, and the policies that say who may do what.
+Next: the marks for speed ([benchmarks.md](benchmarks.md)), PostgreSQL under many writers, lifecycle rules, scanning and replication.
 """
 
 

@@ -24,7 +24,8 @@ from moorage.cli.desk import (
 )
 from moorage.cli.flags import fail, with_settings
 from moorage.config import Settings
-from moorage.services import policies, principal_policies, principals
+from moorage.domain.names import RepositoryName
+from moorage.services import policies, principal_policies, principals, resource_policies
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the policy.")]
 Reference = Annotated[
@@ -40,7 +41,10 @@ DocumentOption = Annotated[
 def group() -> typer.Typer:
     """The group of commands."""
     made = typer.Typer(
-        name="policy", add_completion=False, help="Policies of users and roles.", no_args_is_help=True
+        name="policy",
+        add_completion=False,
+        help="Policies of users and roles, and what all policies come to.",
+        no_args_is_help=True,
     )
     for name, command in (
         ("create", create),
@@ -51,10 +55,31 @@ def group() -> typer.Typer:
         ("attach", attach),
         ("detach", detach),
         ("boundary", boundary),
+        ("lift", lift),
         ("simulate", simulate.simulate),
     ):
         made.command(name)(with_settings(command, "data_dir", "database"))
     return made
+
+
+def lift(
+    settings: Settings,
+    repository: Annotated[str | None, typer.Option("--repository", help="Name of a repository.")] = None,
+    registry: Annotated[bool, typer.Option("--registry", help="The policy of the registry itself.")] = False,
+    region: Annotated[str | None, typer.Option("--region", help="Region of the registry.")] = None,
+    account: AccountOption = None,
+) -> None:
+    """Take a repository's or the registry's policy away, also one that lets nobody do so; its text is printed."""
+    if registry == (repository is not None):
+        fail("name one: --repository NAME or --registry")
+    where = region or settings.region
+    with at_work(settings, account) as work:
+        if repository is None:
+            text = work.write(resource_policies.lift_registry_policy, where)
+        else:
+            name = RepositoryName.parse(repository)
+            text = work.write(resource_policies.lift_repository_policy, where, name)
+    typer.echo(text)
 
 
 def create(

@@ -148,15 +148,10 @@ TABLE: Final[Mapping[type[RegistryError], Row]] = {
     errors.LimitExceeded: _said(errors.LimitExceeded, "LimitExceededException"),
     # What does not exist.
     errors.RepositoryNotFound: _said(errors.RepositoryNotFound, "RepositoryNotFoundException"),
-    errors.RepositoryPolicyNotFound: Row(
-        "RepositoryPolicyNotFoundException",
-        "Repository policy does not exist for the repository with name '{repository_name}' in the registry with id "
-        "'{registry_id}'",
+    errors.RepositoryPolicyNotFound: _said(
+        errors.RepositoryPolicyNotFound, "RepositoryPolicyNotFoundException"
     ),
-    errors.RegistryPolicyNotFound: Row(
-        "RegistryPolicyNotFoundException",
-        "Registry policy does not exist in the registry with id '{registry_id}'",
-    ),
+    errors.RegistryPolicyNotFound: _said(errors.RegistryPolicyNotFound, "RegistryPolicyNotFoundException"),
     errors.ImageNotFound: Row(
         "ImageNotFoundException",
         "The image with imageId {{imageDigest:'{image_digest}', imageTag:'{image_tag}'}} does not exist "

@@ -7,9 +7,14 @@ from typing import Final
 
 from moorage.domain import json_document
 from moorage.domain.caller import Caller, RegistryKey
-from moorage.domain.errors import InvalidParameter, RegistryPolicyNotFound, RepositoryPolicyNotFound
-from moorage.domain.names import RepositoryName
-from moorage.metadata import accounts, principals, resource_policies
+from moorage.domain.errors import (
+    InvalidParameter,
+    RegistryPolicyNotFound,
+    RepositoryNotFound,
+    RepositoryPolicyNotFound,
+)
+from moorage.domain.names import RegistryId, RepositoryName
+from moorage.metadata import accounts, principals, repositories, resource_policies
 from moorage.metadata.asked import Standing
 from moorage.metadata.repositories import RepositoryRow
 from moorage.metadata.transaction import Transaction
@@ -79,6 +84,19 @@ def delete_repository_policy(
     return text
 
 
+def lift_repository_policy(tx: Transaction, account_id: RegistryId, region: str, name: RepositoryName) -> str:
+    """``delete_repository_policy`` by whoever runs the server, for a policy that lets nobody take it away.
+
+    Raises ``RepositoryNotFound``, ``RepositoryPolicyNotFound``.
+    """
+    repository = repositories.find_repository(tx, RegistryKey(account_id, region), name)
+    if repository is None:
+        raise RepositoryNotFound(repository_name=name, registry_id=account_id)
+    text = resource_policies.get_text(tx, _policy_id(repository))
+    resource_policies.put_repository_policy(tx, repository.id, repository.policy_id, None)
+    return text
+
+
 def _policy_id(repository: RepositoryRow) -> int:
     if repository.policy_id is None:
         raise RepositoryPolicyNotFound(repository_name=repository.name, registry_id=repository.registry_id)
@@ -124,6 +142,14 @@ def get_registry_policy(tx: Transaction, caller: Caller, registry: RegistryKey) 
 def delete_registry_policy(tx: Transaction, caller: Caller, registry: RegistryKey) -> str:
     """Take the registry's policy away; returns what it was. Raises ``RegistryPolicyNotFound``."""
     authorize(tx, caller, "ecr:DeleteRegistryPolicy", registry)
+    text = _registry_text(tx, registry)
+    resource_policies.put_registry_policy(tx, registry, None)
+    return text
+
+
+def lift_registry_policy(tx: Transaction, account_id: RegistryId, region: str) -> str:
+    """``delete_registry_policy`` by whoever runs the server. Raises ``RegistryPolicyNotFound``."""
+    registry = RegistryKey(account_id, region)
     text = _registry_text(tx, registry)
     resource_policies.put_registry_policy(tx, registry, None)
     return text

@@ -64,6 +64,11 @@ SENTENCES: Final[Mapping[type[RegistryError], str]] = {
     errors.RepositoryNotFound: (
         "The repository with name '{repository_name}' does not exist in the registry with id '{registry_id}'"
     ),
+    errors.RepositoryPolicyNotFound: (
+        "Repository policy does not exist for the repository with name '{repository_name}' "
+        "in the registry with id '{registry_id}'"
+    ),
+    errors.RegistryPolicyNotFound: "Registry policy does not exist in the registry with id '{registry_id}'",
     errors.LayerNotFound: "The layer with digest '{digest}' does not exist " + WITHIN,
     errors.UploadNotFound: "The upload with id '{upload_id}' " + IN_THE_REGISTRY + " does not exist",
     # What the state forbids.

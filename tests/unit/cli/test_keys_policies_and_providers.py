@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from moorage import wiring
+from moorage.domain.caller import RegistryKey
 from moorage.domain.errors import CredentialsUnknown
-from moorage.services import accounts
-from tests.support.callers import ACCOUNT
+from moorage.domain.names import RepositoryName
+from moorage.services import accounts, repositories, resource_policies
+from tests.support.callers import ACCOUNT, trusted
 from tests.support.identities import PULL, TRUST, allow
 from tests.unit.cli.identities import AWS_PULL, Program
 
@@ -218,6 +220,22 @@ def test_a_policy_in_use_is_not_removed(program: Program) -> None:
     program.run("policy", "attach", "pull", "--user", "alice")
     assert "attached to entities" in program.refusal("policy", "delete", "pull")
     assert "must detach all policies first" in program.refusal("user", "delete", "alice")
+
+
+def test_a_policy_that_lets_nobody_take_it_away_is_lifted(program: Program) -> None:
+    """Of a repository and of a registry, by whoever runs the server; its text is printed."""
+    locked = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"ecr:*","Resource":"*"}]}'
+    name, key = RepositoryName("app"), RegistryKey(ACCOUNT, program.settings.region)
+    with wiring.office(program.settings) as desk:
+        write = desk.database.write_now
+        write(repositories.create_repository, trusted(), key, name)
+        write(resource_policies.set_repository_policy, trusted(), key, name, locked, is_forced=True)
+        write(resource_policies.put_registry_policy, trusted(), key, locked)
+    assert '"Effect" : "Deny"' in program.run("policy", "lift", "--repository", "app")
+    assert '"Effect" : "Deny"' in program.run("policy", "lift", "--registry")
+    assert "policy does not exist" in program.refusal("policy", "lift", "--repository", "app").lower()
+    assert "policy does not exist" in program.refusal("policy", "lift", "--registry").lower()
+    assert "does not exist" in program.refusal("policy", "lift", "--repository", "absent")
 
 
 def test_a_text_that_is_no_policy_is_refused(program: Program) -> None:
