@@ -39,7 +39,7 @@ _STATUS_TAIL = """
 | operation | parameter |
 |---|---|
 | CreateRepository | `imageScanningConfiguration.scanOnPush` true; `encryptionConfiguration.encryptionType` KMS, KMS_DSSE |
-| PutAccountSetting | `REGISTRY_POLICY_SCOPE` V1, `BASIC_SCAN_TYPE_VERSION` CLAIR |
+| PutAccountSetting | `BASIC_SCAN_TYPE_VERSION` CLAIR |
 
 ## What else is not there yet
 
@@ -62,6 +62,8 @@ _STATUS_TAIL = """
 | slow clients harm nobody; too much is turned away; a stop cuts nothing off; memory does not follow a layer's size | `python -m tests.load`, short in CI, with `--full` in `make proof` |
 | bad input gets a clear error and leaves no trace | `tests/threats`, an index of cases that fails where a test is missing; `python -m tests.fuzz`, 100,000 hostile requests in CI, ten million in `make proof` |
 | PostgreSQL is as good as SQLite | `.ci/run postgresql`: services, transfers and both faces on a real server, concurrent pairs, outages |
+| who may do what is decided alike on both faces and at once | `tests/access`: a matrix of every operation and route, expected by an evaluator of its own; `tests/unit/rules/policy` |
+| every call leaves a record, every change's in its own transaction | `tests/server/test_audit.py`, `tests/architecture/test_audit.py` |
 | every sample of the API reference | `tests/ecr/test_seeds.py` |
 | imports only go down | `make layers` |
 
