@@ -45,6 +45,21 @@ def test_a_pull_of_one_tag_alone(office: Office) -> None:
             pull(office, caller, reference)
 
 
+def test_a_denied_tag_guards_its_name_and_not_what_has_no_tag(office: Office) -> None:
+    """A pull by digest names none; another Deny keeps that out."""
+    by_name = deny("ecr:BatchGetImage", Condition={"StringLike": {"ecr:ImageTag": "v*"}})
+    nameless = deny("ecr:BatchGetImage", Condition={"Null": {"ecr:ImageTag": "true"}})
+    digest = Digest.parse(office.digests[APP])
+    caller = office.hire("alice", allow("*"), by_name)
+    assert pull(office, caller, digest) == str(digest)
+    with pytest.raises(AccessDenied):
+        pull(office, caller, V1)
+    office.put_policy("alice", allow("*"), by_name, nameless)
+    for reference in (V1, digest):
+        with pytest.raises(AccessDenied):
+            pull(office, caller, reference)
+
+
 def test_a_digest_that_is_denied_is_denied_by_its_tag_too(office: Office) -> None:
     """What a tag turns out to point to counts."""
     digest = office.digests[APP]
