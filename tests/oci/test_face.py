@@ -8,7 +8,7 @@ import pytest
 from moorage.domain.names import RegistryId
 from moorage.metadata.tables import access_key
 from moorage.oci import routes
-from moorage.oci.routes import ROUTES, Route, read_path
+from moorage.oci.routes import ROUTES, UPLOAD, Route, read_path
 from tests.oci.driver import ACCOUNT, HOST, OTHER_ACCOUNT, Body, Registry, sha256
 from tests.support.database import execute
 
@@ -64,8 +64,10 @@ def test_every_route_asks_for_its_action(registry: Registry, route: Route) -> No
         return
     assert reply.outcome == (403, "DENIED")
     assert not body.was_read
+    # Bytes that come with the end of an upload are a part of it: that right is asked for first.
+    action = "ecr:UploadLayerPart" if (route.method, route.shape) == ("PUT", UPLOAD) else route.action
     if route.method != "HEAD":
-        assert f"is not authorized to perform: {route.action} on resource: " in reply.error[2]
+        assert f"is not authorized to perform: {action} on resource: " in reply.error[2]
 
 
 @every_route

@@ -77,7 +77,7 @@ def test_quotas_are_set_one_by_one(program: typer.Typer, tmp_path: Path) -> None
     [
         ("MOORAGE_HOSTS", "hush", 'moorage: environment: error parsing value for field "hosts"'),
         ("MOORAGE_HOSTS", '{"a.example": "hush"}', "moorage: hosts.a.example: "),
-        ("MOORAGE_LISTEN", "", "moorage: listen: '' is not of the form host:port"),
+        ("MOORAGE_LISTEN", "", "moorage: listen: at least one address is needed"),
     ],
 )
 def test_a_wrong_variable_is_told_in_one_line(
