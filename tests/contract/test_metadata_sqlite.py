@@ -4,20 +4,17 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import pysqlite3
 import pytest
 
-from moorage import services
 from moorage.config import Settings
 from moorage.domain.errors import RepositoryNotFound, TooManyRequests, Unavailable
 from moorage.metadata import accounts, images, sqlite
 from moorage.metadata.sqlite import SqliteDatabase, SqliteTooOld, connect
-from moorage.metadata.transaction import Transaction, is_passing, one_statement, passing
+from moorage.metadata.transaction import Transaction, one_statement
 from tests.support.database import START, Clock, Pause, fresh_file, fresh_sqlite
 
 IDS = [f"{number:012}" for number in range(200)]
@@ -323,63 +320,6 @@ def test_every_connection_syncs_what_it_commits(tmp_path: Path) -> None:
     values = [connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in pragmas]
     connection.close()
     assert values == ["wal", 2, 1, 0]
-
-
-@passing
-def show_syncing_in_passing(tx: Transaction, shown: list[int]) -> None:
-    """``show_syncing`` that no client is answered for."""
-    show_syncing(tx, shown)
-
-
-def show_syncing(tx: Transaction, shown: list[int]) -> None:
-    """Note what the commit of this transaction will do: 1 leaves the log to the next sync, 2 syncs it."""
-    shown += [row[0] for row in tx._connection.execute("PRAGMA synchronous").fetchall()]
-
-
-@pytest.fixture
-def syncing(tmp_path: Path) -> Iterator[SqliteDatabase]:
-    """A database that syncs as in service."""
-    database = SqliteDatabase(fresh_file(tmp_path), Settings(data_dir=tmp_path))
-    yield database
-    database.close()
-
-
-def test_a_passing_change_alone_is_not_synced_and_the_next_change_is(syncing: SqliteDatabase) -> None:
-    """Back and forth: what is answered after a passing change has its sync all the same."""
-    shown: list[int] = []
-
-    async def write_all() -> None:
-        for use_case in (show_syncing, show_syncing_in_passing, show_syncing, show_syncing_in_passing):
-            await syncing.write(use_case, shown)
-
-    asyncio.run(write_all())
-    assert shown == [2, 1, 2, 1]
-
-
-@pytest.mark.parametrize(
-    "calls", [(show_syncing_in_passing, show_syncing), (show_syncing, show_syncing_in_passing)]
-)
-def test_a_group_is_synced_when_one_of_it_is_answered_for(syncing: SqliteDatabase, calls: Any) -> None:
-    """Whichever comes first; between them the level cannot change."""
-    shown: list[int] = []
-    syncing.write_now(show_syncing_in_passing, shown)
-    asyncio.run(write_together(syncing, *((call, shown) for call in calls)))
-    assert shown[-2:] == [2, 2]
-
-
-def test_a_probe_is_synced_after_a_passing_change(syncing: SqliteDatabase) -> None:
-    """It asks whether the disk takes what is written."""
-    shown: list[int] = []
-    asyncio.run(syncing.write(show_syncing_in_passing, shown))
-    asyncio.run(syncing.probe())
-    assert syncing._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
-
-
-def test_only_the_epoch_of_an_upload_is_passing() -> None:
-    """Every other change is one that somebody is answered for."""
-    modules = [import_module(f"moorage.services.{found.name}") for found in iter_modules(services.__path__)]
-    marked = {name for module in modules for name, each in vars(module).items() if is_passing(each)}
-    assert marked == {"begin_writing"}
 
 
 def test_a_lock_that_another_program_holds_is_waited_for_once(

@@ -34,7 +34,7 @@ class Database(Protocol):
     async def write(
         self, use_case: UseCase[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Run a use case and commit; when this returns, the change survives a power cut, unless marked ``passing``.
+        """Run a use case and commit; when this returns, the change survives a power cut.
 
         Raises what the use case raises, with nothing changed, or ``Unavailable``. The use case may run more
         than once, so its transaction must be its only effect.

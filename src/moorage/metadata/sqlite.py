@@ -1,8 +1,7 @@
 """Metadata in one SQLite file.
 
 Reads run where they are called, each on its own snapshot of the write-ahead log. Writes queue for one writer
-thread per process, which commits those that wait together (one sync for all of them, none where all of them are
-``passing``: the next one covers these). Processes take turns by
+thread per process, which commits those that wait together (one sync for all of them). Processes take turns by
 a blocking lock on ``write.lock``, because SQLite's own busy-waiting lets one of them starve; the log is
 checkpointed only under that lock.
 """
@@ -27,13 +26,7 @@ from moorage.domain.errors import TooManyRequests, Unavailable
 from moorage.metadata.database import Arguments, Result, UseCase
 from moorage.metadata.manifest_cache import ManifestCache
 from moorage.metadata.policy_cache import PolicyCache
-from moorage.metadata.transaction import (
-    LoneStatement,
-    SnapshotNeeded,
-    Transaction,
-    is_one_statement,
-    is_passing,
-)
+from moorage.metadata.transaction import LoneStatement, SnapshotNeeded, Transaction, is_one_statement
 from moorage.metadata.wal_index import WalIndex
 from moorage.metadata.write_lock import WriteLock
 
@@ -98,12 +91,11 @@ def connect(path: Path) -> Any:
 class _Write:
     """A use case waiting for the writer thread, and where its outcome goes."""
 
-    __slots__ = ("call", "future", "is_passing", "outcome", "refusal")
+    __slots__ = ("call", "future", "outcome", "refusal")
 
-    def __init__(self, call: Callable[[Transaction], Any], future: "Future[Any]", *, is_passing: bool) -> None:
+    def __init__(self, call: Callable[[Transaction], Any], future: "Future[Any]") -> None:
         self.call = call
         self.future = future
-        self.is_passing = is_passing
         self.outcome: Any = None
         self.refusal: BaseException | None = None
 
@@ -140,8 +132,6 @@ class SqliteDatabase:
         self._reader.execute("PRAGMA query_only = ON")
         self._reader.execute(f"PRAGMA cache_size = -{READER_CACHE_KIBIBYTES}")
         self._writer = connect(path)
-        #: Whether the writer's commits go without a sync at present.
-        self._is_light = False
         self._lock = WriteLock(path)
         self._identity = _identity_of(path)
         self._checkpoint_at = CHECKPOINT_BYTES
@@ -228,8 +218,7 @@ class SqliteDatabase:
         """
         if self._queue.qsize() >= MOST_WAITING:
             raise TooManyRequests
-        write = self._enqueue(lambda tx: use_case(tx, *args, **kwargs), is_passing=is_passing(use_case))
-        return await asyncio.wrap_future(write)
+        return await asyncio.wrap_future(self._enqueue(lambda tx: use_case(tx, *args, **kwargs)))
 
     def write_now(
         self, use_case: UseCase[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -237,13 +226,13 @@ class SqliteDatabase:
         """See ``Database.write_now``."""
         return self._enqueue(lambda tx: use_case(tx, *args, **kwargs)).result()
 
-    def _enqueue(self, call: Callable[[Transaction], Answer], *, is_passing: bool = False) -> "Future[Answer]":
+    def _enqueue(self, call: Callable[[Transaction], Answer]) -> "Future[Answer]":
         future: Future[Answer] = Future()
         # Once queued a use case runs whatever its caller does; this keeps a cancellation from tearing the future.
         future.set_running_or_notify_cancel()
         with self._entering:
             self._refuse_when_closed()
-            self._queue.put(_Write(call, future, is_passing=is_passing))
+            self._queue.put(_Write(call, future))
         return future
 
     def _serve_writes(self) -> None:
@@ -324,7 +313,6 @@ class SqliteDatabase:
             yield write
 
     def _commit(self, group: list[_Write], begun: float) -> None:
-        self._set_syncing(is_light=all(write.is_passing for write in group))
         self._begin(begun)
         try:
             for write in group:
@@ -334,12 +322,6 @@ class SqliteDatabase:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise
-
-    def _set_syncing(self, *, is_light: bool) -> None:
-        """Have the next commit sync the log, or not. A later sync, of whatever process, covers all before it."""
-        if is_light is not self._is_light:
-            self._writer.execute(f"PRAGMA synchronous={'NORMAL' if is_light else 'FULL'}")
-            self._is_light = is_light
 
     def _begin(self, begun: float) -> None:
         """Begin to write, on the file that other processes open by its name.

@@ -16,10 +16,7 @@ from moorage.metadata.queries import Query, Statement
 Result = TypeVar("Result")
 Read = TypeVar("Read", bound=Callable[..., Any])
 
-Write = TypeVar("Write", bound=Callable[..., Any])
-
 _MARK = "is_one_statement"
-_PASSING = "is_passing"
 
 
 def one_statement(use_case: Read) -> Read:
@@ -35,21 +32,6 @@ def one_statement(use_case: Read) -> Read:
 def is_one_statement(use_case: Callable[..., Any]) -> bool:
     """Whether a use case was marked so."""
     return _MARK in getattr(use_case, "__dict__", ())
-
-
-def passing(use_case: Write) -> Write:
-    """Mark a use case whose change only running processes go by: no client was told of it, none misses it.
-
-    It is committed and visible like any other, but a power cut that ends every process may undo it, unless another
-    commit came later. So a database whose processes share its machine may spare it the sync (docs/adr/0004).
-    """
-    use_case.__dict__[_PASSING] = True
-    return use_case
-
-
-def is_passing(use_case: Callable[..., Any]) -> bool:
-    """Whether a use case was marked so."""
-    return _PASSING in getattr(use_case, "__dict__", ())
 
 
 class SnapshotNeeded(Exception):

@@ -3,8 +3,6 @@
 The bytes themselves go to the blob store outside any transaction; here is what the rows say of them. A writer
 takes an upload over by raising its epoch and counts bytes only under the epoch it got, so of two writers one wins
 and the other changes nothing. Each request writes its own segment.
-
-An epoch orders the writers that are running. None outlives a power cut, so none needs its epoch to be synced.
 """
 
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from moorage.domain.errors import LimitExceeded, UploadBusy, UploadNotFound, Upl
 from moorage.domain.names import RepositoryName
 from moorage.metadata import layers, uploads
 from moorage.metadata.repositories import RepositoryRow
-from moorage.metadata.transaction import Transaction, passing
+from moorage.metadata.transaction import Transaction
 from moorage.metadata.uploads import SegmentRow, UploadRow
 from moorage.services.repositories import open_for_push, open_repository
 
@@ -98,7 +96,6 @@ def _find(tx: Transaction, repository: RepositoryRow, upload_id: str) -> UploadR
     return found
 
 
-@passing
 def begin_writing(
     tx: Transaction,
     caller: Caller,
