@@ -5,6 +5,7 @@ of one user or role that is named by ``--user`` or ``--role``.
 """
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -37,6 +38,9 @@ DocumentOption = Annotated[
     typer.Option("--document", metavar="FILE", help="File with the policy as JSON; - is standard input."),
 ]
 
+_ATTACH_HELP = "Let a managed policy apply to a user or role, from the next request on."
+_DETACH_HELP = "Let a managed policy apply to a user or role no more, from the next request on."
+
 
 def group() -> typer.Typer:
     """The group of commands."""
@@ -52,8 +56,8 @@ def group() -> typer.Typer:
         ("list", list_policies),
         ("show", show),
         ("delete", delete),
-        ("attach", attach),
-        ("detach", detach),
+        ("attach", attachment(principal_policies.attach_policy, "attached to", _ATTACH_HELP)),
+        ("detach", attachment(principal_policies.detach_policy, "detached from", _DETACH_HELP)),
         ("boundary", boundary),
         ("lift", lift),
         ("simulate", simulate.simulate),
@@ -183,32 +187,23 @@ def delete(
     typer.echo(f"policy {name} is removed")
 
 
-def attach(
-    settings: Settings,
-    policy: Reference,
-    user: UserOption = None,
-    role: RoleOption = None,
-    account: AccountOption = None,
-) -> None:
-    """Let a managed policy apply to a user or role, from the next request on."""
-    kind, name = one_of(user, role)
-    with at_work(settings, account) as work:
-        arn = work.write(principal_policies.attach_policy, kind, name, policy)
-    typer.echo(f"{arn} is attached to {kind} {name}")
+def attachment(use_case: Callable[..., str], done: str, meaning: str) -> Callable[..., None]:
+    """The command that runs a use case on a managed policy and one it applies to, and tells of it so."""
 
+    def command(
+        settings: Settings,
+        policy: Reference,
+        user: UserOption = None,
+        role: RoleOption = None,
+        account: AccountOption = None,
+    ) -> None:
+        kind, name = one_of(user, role)
+        with at_work(settings, account) as work:
+            arn = work.write(use_case, kind, name, policy)
+        typer.echo(f"{arn} is {done} {kind} {name}")
 
-def detach(
-    settings: Settings,
-    policy: Reference,
-    user: UserOption = None,
-    role: RoleOption = None,
-    account: AccountOption = None,
-) -> None:
-    """Let a managed policy apply to a user or role no more, from the next request on."""
-    kind, name = one_of(user, role)
-    with at_work(settings, account) as work:
-        arn = work.write(principal_policies.detach_policy, kind, name, policy)
-    typer.echo(f"{arn} is detached from {kind} {name}")
+    command.__doc__ = meaning
+    return command
 
 
 def boundary(

@@ -4,14 +4,12 @@ from typing import Annotated
 
 import typer
 
-from moorage.cli import answers
+from moorage.cli import answers, kinds
 from moorage.cli.answers import Output, OutputOption
-from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, every, pairs, read_document
+from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, pairs, read_document
 from moorage.cli.flags import fail, with_settings
 from moorage.config import Settings
 from moorage.services import principal_policies, principals
-
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the role.")]
 
 _TRUST_HELP = "File with the policy that says who may assume the role; - is standard input."
 _SECONDS_HELP = "Seconds that a session lasts at most, 900 to 43200."
@@ -22,12 +20,12 @@ def group() -> typer.Typer:
     made = typer.Typer(name="role", add_completion=False, help="Roles of an account.", no_args_is_help=True)
     for name, command in (
         ("create", create),
-        ("list", list_roles),
+        ("list", kinds.listing("role", "MaxSessionDuration", "CreateDate")),
         ("show", show),
         ("update", update),
-        ("delete", delete),
-        ("tag", tag),
-        ("untag", untag),
+        ("delete", kinds.removal("role", "has no policies any more")),
+        ("tag", kinds.tagging("role")),
+        ("untag", kinds.untagging("role")),
     ):
         made.command(name)(with_settings(command, "data_dir", "database"))
     return made
@@ -35,7 +33,7 @@ def group() -> typer.Typer:
 
 def create(
     settings: Settings,
-    name: Name,
+    name: kinds.RoleName,
     trust: Annotated[str, typer.Option("--trust", metavar="FILE", help=_TRUST_HELP)],
     path: PathOption = "/",
     max_session: Annotated[int, typer.Option("--max-session", help=_SECONDS_HELP)] = principals.DEFAULT_SESSION,
@@ -50,19 +48,8 @@ def create(
     answers.show({"Role": answers.principal(made)}, output)
 
 
-def list_roles(settings: Settings, account: AccountOption = None, output: OutputOption = Output.TEXT) -> None:
-    """List the roles of an account."""
-    with at_work(settings, account) as work:
-        found = every(
-            lambda after, limit: work.read(principals.list_principals, "role", after, limit),
-            lambda role: role.name,
-        )
-    document = {"Roles": [answers.principal(role) for role in found]}
-    answers.show_list(document, output, "RoleName", "Arn", "MaxSessionDuration", "CreateDate")
-
-
 def show(
-    settings: Settings, name: Name, account: AccountOption = None, output: OutputOption = Output.TEXT
+    settings: Settings, name: kinds.RoleName, account: AccountOption = None, output: OutputOption = Output.TEXT
 ) -> None:
     """Show a role with its policies."""
     with at_work(settings, account) as work:
@@ -74,7 +61,7 @@ def show(
 
 def update(
     settings: Settings,
-    name: Name,
+    name: kinds.RoleName,
     trust: Annotated[str | None, typer.Option("--trust", metavar="FILE", help=_TRUST_HELP)] = None,
     max_session: Annotated[int | None, typer.Option("--max-session", help=_SECONDS_HELP)] = None,
     account: AccountOption = None,
@@ -87,35 +74,3 @@ def update(
     with at_work(settings, account) as work:
         changed = work.write(principals.update_role, name, text, max_session)
     answers.show({"Role": answers.principal(changed)}, output)
-
-
-def delete(settings: Settings, name: Name, account: AccountOption = None) -> None:
-    """Remove a role that has no policies any more."""
-    with at_work(settings, account) as work:
-        work.write(principals.delete_principal, "role", name)
-    typer.echo(f"role {name} is removed")
-
-
-def tag(
-    settings: Settings,
-    name: Name,
-    tags: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Tags to put.")],
-    account: AccountOption = None,
-) -> None:
-    """Put tags on a role; policies can ask for them."""
-    given = pairs(tags)
-    with at_work(settings, account) as work:
-        work.write(principals.tag_principal, "role", name, given)
-    typer.echo(f"role {name} is tagged")
-
-
-def untag(
-    settings: Settings,
-    name: Name,
-    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="Keys of the tags to take.")],
-    account: AccountOption = None,
-) -> None:
-    """Take tags from a role."""
-    with at_work(settings, account) as work:
-        work.write(principals.untag_principal, "role", name, keys)
-    typer.echo(f"role {name} is untagged")
