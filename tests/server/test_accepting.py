@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import cast
 
@@ -29,6 +29,10 @@ class Greeter(asyncio.Protocol):
         self._transport.close()
 
 
+def _never(_more: int) -> bool:
+    return False
+
+
 class Door:
     """A listening socket with clients before it that nobody has accepted yet."""
 
@@ -47,11 +51,13 @@ class Door:
         client.sendall(data)
         return self._stack.enter_context(client)
 
-    def open(self, *clients: socket.socket, seconds: float = SECONDS) -> list[bytes]:
+    def open(
+        self, *clients: socket.socket, seconds: float = SECONDS, is_ahead: Callable[[int], bool] = _never
+    ) -> list[bytes]:
         """Accept, and what each of the clients is told."""
 
         async def play() -> list[bytes]:
-            acceptor = Acceptor([self.listener], Greeter, None, seconds, self._count)
+            acceptor = Acceptor([self.listener], Greeter, None, seconds, self._count, is_ahead)
             told = [await asyncio.to_thread(_read, client) for client in clients]
             acceptor.close()
             await acceptor.wait_closed()
@@ -90,6 +96,13 @@ def test_who_has_waited_for_too_long_is_told_when_to_come_back(door: Door) -> No
     assert b"\r\nretry-after: 1\r\n" in told
     assert told.endswith(b"\r\n\r\ntoo much to do now")
     assert door.turned_away == 1
+
+
+def test_who_is_ahead_of_others_takes_what_they_leave(door: Door) -> None:
+    """They may be stopped, or busy for longer than anybody should wait."""
+    door.queue(64)
+    clients = [door.come() for _ in range(3)]
+    assert door.open(*clients, seconds=PATIENCE, is_ahead=lambda _: True) == [b"let in"] * 3
 
 
 def test_where_there_is_no_bound_nobody_is_late(door: Door) -> None:

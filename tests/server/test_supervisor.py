@@ -1,5 +1,6 @@
 """The supervisor and its workers as real processes on loopback."""
 
+import http.client
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -185,3 +187,29 @@ def test_workers_carry_no_settings_in_their_arguments_and_environment(served: Se
     visible = (worker / "cmdline").read_bytes() + (worker / "environ").read_bytes()
     assert b"data_dir" not in visible
     assert b"root_secret" not in visible
+
+
+def test_workers_share_connections_that_come_one_after_the_other(tmp_path: Path) -> None:
+    """Left to the kernel one worker gets most of them, and its clients wait while the other has nothing to do."""
+    server = Served(tmp_path, workers=2)
+    clients = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE) for _ in range(16)]
+    try:
+        served_by = Counter(_asked(client) for client in clients)
+        for client in clients[::2]:
+            client.close()
+        again = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE) for _ in range(8)]
+        clients += again
+        for client in again:
+            _asked(client)
+        assert sorted(served_by.values()) in ([7, 9], [8, 8])
+        assert max(Counter(_asked(client) for client in (*clients[1:16:2], *again)).values()) <= 9
+    finally:
+        for client in clients:
+            client.close()
+        server.end()
+
+
+def _asked(client: http.client.HTTPConnection) -> str:
+    """The process that a connection is served by, asked over it."""
+    client.request("GET", "/pid")
+    return client.getresponse().read().decode()

@@ -5,6 +5,9 @@ reaches them, health among them. Here a turn takes up to ``ACCEPTED_AT_ONCE``, f
 a listener share its work, and whoever is found to have waited for too long, or stands in a queue that is about to
 overflow, gets an answer that costs next to nothing: some system calls, no transport, no parser. (The idea of CoDel
 again, see ``Turn``.) So the queue is as short as the time that it takes, and its head is never old.
+
+A process that has more connections than another lets that one go first (``shares``), for a moment only: then it takes
+what nobody took.
 """
 
 import asyncio
@@ -29,6 +32,9 @@ LOOKED_AT_BYTES: Final = 16 * 1024
 #: Seconds without accepting when descriptors or memory have run out.
 REST_SECONDS: Final = 1.0
 
+#: Seconds for which another process may go first.
+COURTESY_SECONDS: Final = 0.002
+
 _VITAL: Final = (b"GET /livez ", b"GET /readyz ", b"GET /metrics ")
 
 _LATE: Final = (
@@ -52,7 +58,8 @@ class Acceptor:
     """Accepts on listening sockets, which stay the caller's to close. To uvicorn's server it is one of asyncio's.
 
     ``seconds`` are how long a connection may wait to be accepted, 0 for ever; behind TLS nothing can be said unread,
-    and all are let in. ``on_turned_away`` is called for each that is turned away.
+    and all are let in. ``on_turned_away`` is called for each that is turned away. ``is_ahead`` tells whether this
+    process, with so many connections beside those that were made, has more than another.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class Acceptor:
         context: ssl.SSLContext | None,
         seconds: float,
         on_turned_away: Callable[[], None],
+        is_ahead: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = sockets
@@ -69,6 +77,7 @@ class Acceptor:
         self._context = context
         self._milliseconds = 0 if context is not None else int(seconds * 1000)
         self._on_turned_away = on_turned_away
+        self._is_ahead = is_ahead
         self._tasks: set[asyncio.Task[None]] = set()
         self._rests: dict[socket.socket, asyncio.TimerHandle] = {}
         for listener in sockets:
@@ -89,11 +98,19 @@ class Acceptor:
         self._rests.pop(listener, None)
         self._loop.add_reader(listener, self._accept, listener)
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _insist(self, listener: socket.socket) -> None:
+        """Take what nobody took meanwhile."""
+        self._watch(listener)
+        self._accept(listener, is_courteous=False)
+
+    def _accept(self, listener: socket.socket, *, is_courteous: bool = True) -> None:
         """One turn."""
         is_full = self._milliseconds > 0 and _is_filling(listener)
         let_in = turned_away = 0
         while let_in < ACCEPTED_AT_ONCE and turned_away < TURNED_AWAY_AT_ONCE:
+            if is_courteous and self._is_ahead(len(self._tasks)):
+                self._pause(listener, COURTESY_SECONDS, self._insist)
+                return
             try:
                 client, _ = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -130,8 +147,11 @@ class Acceptor:
         if error.errno not in _EXHAUSTED:
             raise error
         _logger.error("accept_failed", reason=error.strerror)
+        self._pause(listener, REST_SECONDS, self._watch)
+
+    def _pause(self, listener: socket.socket, seconds: float, then: Callable[[socket.socket], None]) -> None:
         self._loop.remove_reader(listener)
-        self._rests[listener] = self._loop.call_later(REST_SECONDS, self._watch, listener)
+        self._rests[listener] = self._loop.call_later(seconds, then, listener)
 
 
 def _is_filling(listener: socket.socket) -> bool:

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from moorage.config import Settings
+from moorage.web.shares import Shares
 
 _READY = b"ready"
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """A child's slot, its number there, the settings, the listening sockets."""
+    """A child's slot, its number there, the settings, the listening sockets and who else accepts on them."""
 
     name: str
     number: int
     settings: Settings
     sockets: tuple[socket.socket, ...]
+    shares: Shares
     control: socket.socket
 
     def ready(self) -> None:

@@ -22,6 +22,7 @@ from moorage.config import Settings
 from moorage.web import metrics
 from moorage.web.child import ChildProcess, fork
 from moorage.web.orders import Orders
+from moorage.web.shares import Shares
 
 #: Failures in a row, before a child was ever ready, after which the server gives up.
 MAX_FAILED_STARTS = 3
@@ -89,6 +90,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._inherited = tuple(inherited)
         self._children = [_Child(slot, number) for slot in slots for number in range(slot.count)]
+        self._shares = {slot.name: Shares(slot.count) for slot in slots}
         self._metrics_directory = metrics.prepare_directory(settings.data_dir)
         self._selector = selectors.DefaultSelector()
         self._signals: deque[int] = deque()
@@ -171,7 +173,8 @@ class Supervisor:
     def _start(self, child: _Child) -> None:
         ours, theirs = socket.socketpair()
         listeners = tuple(self._sockets) if child.slot.is_listening else ()
-        mine = Orders(child.slot.name, child.number, self._settings, listeners, theirs)
+        shares = self._shares[child.slot.name]
+        mine = Orders(child.slot.name, child.number, self._settings, listeners, shares, theirs)
         child.process = fork(partial(child.slot.program, mine), partial(self._become_child, mine, ours))
         theirs.close()
         child.control = ours
@@ -225,6 +228,7 @@ class Supervisor:
 
     def _bury(self, child: _Child, process: ChildProcess) -> None:
         metrics.forget_process(self._metrics_directory, process.pid)
+        self._shares[child.slot.name].leave(child.number)
         self._hang_up(child)
         child.process = None
         child.is_ready = False

@@ -22,6 +22,7 @@ from moorage.web.asgi import Application
 from moorage.web.crowd import CrowdedProtocol, bounded
 from moorage.web.descriptors import most_connections, raise_limit
 from moorage.web.orders import Orders
+from moorage.web.shares import Counted
 
 IDLE_SECONDS = 75
 
@@ -44,9 +45,12 @@ class WorkerServer(uvicorn.Server):
         application: Application,
         on_ready: Callable[[], None],
         accept_seconds: float,
+        connections: Counted,
     ) -> None:
         """``accept_seconds`` are how long a connection may wait to be accepted, 0 for ever."""
         super().__init__(config)
+        self._connections = connections
+        self.server_state.connections = connections  # type: ignore[assignment] # uvicorn's is a set of its own classes
         self._application = application
         self._on_ready = on_ready
         self._accept_seconds = accept_seconds
@@ -61,7 +65,9 @@ class WorkerServer(uvicorn.Server):
                 self.config.ssl,
                 self._accept_seconds,
                 self._application.turned_away_unread,
+                self._connections.is_ahead,
             )
+            self._connections.begin()
             self.servers.append(acceptor)  # type: ignore[arg-type] # it is closed and waited for like asyncio's
             self._on_ready()
 
@@ -126,7 +132,8 @@ def run(build: Callable[[Settings], Application], mine: Orders) -> None:
     connections = most_connections(settings.connections_per_worker, raise_limit())
     config = _server_config(settings, application, bounded(connections, shortcut=application.shortcut))
     # Of the time that anybody waits, one half before the door, the other half behind it.
-    server = WorkerServer(config, application, mine.ready, settings.queue_seconds / 2)
+    counted = Counted(mine.shares, mine.number)
+    server = WorkerServer(config, application, mine.ready, settings.queue_seconds / 2, counted)
     mine.watch_parent(server.abandon)
     server.run(sockets=list(mine.sockets))
     log.writer.flush()
