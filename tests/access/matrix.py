@@ -31,6 +31,7 @@ from tests.access.evaluating import Asked, Json, Who, World
 from tests.access.people import APP, GONE, LIB, OURS, PEOPLE, REGION, arn
 from tests.access.routes import ABSENT, Operation, Path
 from tests.ecr.driver import KEY, OTHER_KEY, Driver
+from tests.support.callers import proven
 
 REGISTRY = RegistryKey(RegistryId(OURS), REGION)
 _TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"sts:AssumeRole"}]}'
@@ -128,15 +129,7 @@ class Matrix:
 
     def _password(self, who: Who) -> bytes:
         caller = self._caller(who, "v2")
-        claims = RegistryTokenClaims(
-            caller.account_id,
-            caller.principal_arn,
-            caller.access_key_id,
-            REGION,
-            self.driver.now,
-            self.driver.now + 1_000_000,
-            caller.session,
-        )
+        claims = RegistryTokenClaims.of(caller, self.driver.now, self.driver.now + 1_000_000)
         token = tokens.issue_registry_token(self.driver.context.keyring, claims)
         return b"Basic " + tokens.as_authorization_token(token).encode()
 
@@ -153,9 +146,11 @@ class Matrix:
                 policies,
                 unique_id=self._unique_id(account, role),
             )
-            return Caller(account, who.names["session"], "ASIA", REGION, facts, session=session)
+            arn, unique_id = who.names["session"], session.unique_id
+            return Caller(account, arn, "ASIA", REGION, facts, session=session, unique_id=unique_id)
         key = _ROOT_KEYS.get(who.name, f"AKIA{who.name}")
-        return Caller(account, who.names.get("user", f"arn:aws:iam::{account}:root"), key, REGION, facts)
+        arn = who.names.get("user", f"arn:aws:iam::{account}:root")
+        return proven(self.driver.database, Caller(account, arn, key, REGION, facts))
 
     def _unique_id(self, account: RegistryId, role: str) -> str:
         name = role.rpartition("/")[2]

@@ -13,6 +13,7 @@ from moorage.services.principals import create_user
 from tests.access.evaluating import Json
 from tests.access.people import OURS, REGION, policy
 from tests.ecr.driver import KEY, OTHER_KEY, Driver
+from tests.support.callers import proven
 
 REGISTRY = RegistryKey(RegistryId(OURS), REGION)
 APP = RepositoryName("app/web")
@@ -36,18 +37,20 @@ class Office:
 
     def root(self) -> Caller:
         """The root of the account."""
-        return Caller(RegistryId(OURS), f"arn:aws:iam::{OURS}:root", KEY.access_key_id, REGION, self.facts())
+        return self._caller(OURS, "root", KEY.access_key_id)
 
     def stranger(self) -> Caller:
         """The root of another account."""
-        account = "999999999999"
-        arn = f"arn:aws:iam::{account}:root"
-        return Caller(RegistryId(account), arn, OTHER_KEY.access_key_id, REGION, self.facts())
+        return self._caller("999999999999", "root", OTHER_KEY.access_key_id)
 
     def hire(self, name: str, *statements: Json, tags: dict[str, str] | None = None) -> Caller:
         """A user with one policy of these statements."""
         self.database.write_now(_hire, name, statements, tags or {})
-        return Caller(RegistryId(OURS), f"arn:aws:iam::{OURS}:user/{name}", f"AKIA{name}", REGION, self.facts())
+        return self._caller(OURS, f"user/{name}", f"AKIA{name}")
+
+    def _caller(self, account: str, resource: str, key_id: str) -> Caller:
+        arn = f"arn:aws:iam::{account}:{resource}"
+        return proven(self.database, Caller(RegistryId(account), arn, key_id, REGION, self.facts()))
 
     def put_policy(self, name: str, *statements: Json) -> None:
         """Replace a user's policy."""

@@ -13,7 +13,7 @@ from moorage.domain.caller import Caller
 from moorage.oci.face import DistributionApi
 from moorage.web.http import Message, Request, Response
 from tests.access.office import APP, Office
-from tests.access.people import OURS, PULL, REGION, allow, arn, deny
+from tests.access.people import OURS, PULL, allow, arn, deny
 from tests.access.routes import MANIFEST_BODY
 from tests.support.database import all_rows
 
@@ -23,14 +23,7 @@ TYPE = b"application/vnd.oci.image.manifest.v1+json"
 
 def ask(office: Office, caller: Caller, method: str, path: str, body: bytes = b"") -> Response:
     """A request to ``/v2/`` with the caller's token."""
-    claims = RegistryTokenClaims(
-        caller.account_id,
-        caller.principal_arn,
-        caller.access_key_id,
-        REGION,
-        office.driver.now,
-        office.driver.now + HOUR,
-    )
+    claims = RegistryTokenClaims.of(caller, office.driver.now, office.driver.now + HOUR)
     token = tokens.issue_registry_token(office.driver.context.keyring, claims)
     raw, _, query = path.partition("?")
     scope = {

@@ -110,7 +110,9 @@ def _expired_password(data: Path) -> str:
     """A password that the server itself gave out, as far as it can tell: one second too long ago."""
     ends = time.time_ns() // 1000 - 1_000_000
     principal, key = f"arn:aws:iam::{ACCOUNT}:root", Credentials.read(data).access_key_id
-    claims = RegistryTokenClaims(ACCOUNT, principal, key, REGION, ends - REGISTRY_TOKEN_LIFETIME, ends)
+    claims = RegistryTokenClaims(
+        ACCOUNT, principal, key, REGION, ends - REGISTRY_TOKEN_LIFETIME, ends, ACCOUNT, 0
+    )
 
     async def issue() -> str:
         parts = open_parts(Settings(data_dir=data), lambda _result, _reason: None)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -35,6 +35,7 @@ from moorage.web.context import Context
 from moorage.web.hosts import RegistryHosts
 from moorage.web.http import Message, Request, Response
 from moorage.wiring import load_token_checks
+from tests.support.callers import proven
 from tests.support.database import open_fresh
 
 ACCOUNT = "000000000000"
@@ -178,7 +179,8 @@ class Registry:
     def caller(self, account: str = ACCOUNT) -> Caller:
         """The root of an account."""
         facts = RequestFacts("request", "v2", "127.0.0.1", is_tls=False, user_agent="", received_at=0)
-        return Caller(RegistryId(account), f"arn:aws:iam::{account}:root", f"AKIA{account}", REGION, facts)
+        arn = f"arn:aws:iam::{account}:root"
+        return proven(self.database, Caller(RegistryId(account), arn, f"AKIA{account}", REGION, facts))
 
     def create(
         self, name: str, *, tag_mutability: TagMutability = TagMutability.MUTABLE, account: str = ACCOUNT
@@ -195,9 +197,9 @@ class Registry:
     def authorization(self, account: str = ACCOUNT, *, lifetime: int = HOUR, key_id: str = "") -> str:
         """The header of a client that logged in as the root of an account."""
         now = microseconds()
-        claims = tokens.RegistryTokenClaims(
-            account, f"arn:aws:iam::{account}:root", key_id or f"AKIA{account}", REGION, now, now + lifetime
-        )
+        caller = self.caller(account)
+        caller = replace(caller, access_key_id=key_id or caller.access_key_id)
+        claims = tokens.RegistryTokenClaims.of(caller, now, now + lifetime)
         password = tokens.issue_registry_token(self.keyring, claims)
         return "Basic " + base64.b64encode(f"AWS:{password}".encode()).decode()
 

@@ -8,6 +8,7 @@ import pytest
 from moorage.auth import tokens
 from moorage.domain.caller import Session
 from moorage.domain.names import RegistryId
+from moorage.metadata.accounts import find_key
 from moorage.metadata.sqlite import microseconds
 from moorage.services import access_keys, accounts, principal_policies, principals
 from tests.oci.driver import ACCOUNT, HOUR, REGION, Registry
@@ -28,8 +29,17 @@ def status(registry: Registry, session: Session, path: str, key_id: str = "ASIAE
     arn = f"arn:aws:iam::{ACCOUNT}:root"
     if session.role_arn is not None:
         arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/builder/{session.name}"
+    key = registry.database.read_now(find_key, key_id)
     claims = tokens.RegistryTokenClaims(
-        ACCOUNT, arn, key_id, REGION, session.issued_at, session.expires_at, session
+        ACCOUNT,
+        arn,
+        key_id,
+        REGION,
+        session.issued_at,
+        session.expires_at,
+        session.unique_id,
+        0 if key is None else key.key_created_at,
+        session,
     )
     password = tokens.issue_registry_token(registry.keyring, claims)
     header = "Basic " + base64.b64encode(f"AWS:{password}".encode()).decode()

@@ -5,6 +5,7 @@ import dataclasses
 from moorage.domain.caller import Caller, Face, RegistryKey, RequestFacts
 from moorage.domain.iam import root_arn
 from moorage.domain.names import RegistryId, RepositoryName
+from moorage.metadata.accounts import find_key
 from moorage.metadata.database import Database
 from moorage.services.accounts import create_root_key
 from tests.support.database import START
@@ -26,7 +27,16 @@ def request_facts(face: Face = "json") -> RequestFacts:
 
 def root_of(account: RegistryId = ACCOUNT) -> Caller:
     """The root of an account; its key is known only after ``enroll``."""
-    return Caller(account, root_arn(account), f"AKIA{account}", REGION, request_facts())
+    key = f"AKIA{account}"
+    arn = root_arn(account)
+    return Caller(account, arn, key, REGION, request_facts(), unique_id=account, key_created_at=START)
+
+
+def proven(database: Database, caller: Caller) -> Caller:
+    """The same caller by the key that it has now, switched off or not."""
+    key = database.read_now(find_key, caller.access_key_id)
+    assert key is not None
+    return dataclasses.replace(caller, unique_id=key.unique_id, key_created_at=key.key_created_at)
 
 
 def trusted(account: RegistryId = ACCOUNT) -> Caller:
@@ -39,4 +49,4 @@ def enroll(database: Database, *accounts: RegistryId) -> Caller:
     enrolled = accounts or (ACCOUNT,)
     for account in enrolled:
         database.write_now(create_root_key, account, root_of(account).access_key_id, b"sealed")
-    return root_of(enrolled[0])
+    return proven(database, root_of(enrolled[0]))

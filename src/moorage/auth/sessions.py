@@ -19,7 +19,8 @@ from moorage.domain.names import plain_text
 class SessionClaims(msgspec.Struct, frozen=True, array_like=True):
     """What is sealed in a session token.
 
-    ``own_key_id`` is the long-lived key with which a user or root began the session; empty for a role's.
+    ``own_key_id`` is the long-lived key with which a user or root began the session, made at ``key_created_at``; empty
+    and 0 for a role's.
     """
 
     access_key_id: str
@@ -27,6 +28,7 @@ class SessionClaims(msgspec.Struct, frozen=True, array_like=True):
     account_id: str
     principal_arn: str
     own_key_id: str
+    key_created_at: int
     session: Session
 
     def __repr__(self) -> str:
@@ -49,12 +51,23 @@ _decode: Final = msgspec.msgpack.Decoder(SessionClaims).decode
 
 
 def issue_credentials(
-    keyring: Keyring, account_id: str, principal_arn: str, own_key_id: str, session: Session
+    keyring: Keyring,
+    account_id: str,
+    principal_arn: str,
+    own_key_id: str,
+    key_created_at: int,
+    session: Session,
 ) -> TemporaryCredentials:
     """Make the credentials of a session."""
     key = generate_session_key()
     claims = SessionClaims(
-        key.access_key_id, key.secret_access_key, account_id, principal_arn, own_key_id, session
+        key.access_key_id,
+        key.secret_access_key,
+        account_id,
+        principal_arn,
+        own_key_id,
+        key_created_at,
+        session,
     )
     token = keyring.seal("session-token", _encode(claims))
     return TemporaryCredentials(key.access_key_id, key.secret_access_key, token, session.expires_at)

@@ -1,7 +1,8 @@
 """Tokens that the server gives out and later takes back: registry passwords, download URLs, page tokens.
 
 All are sealed, none is stored. They prove what was true when they were issued: whoever reads one looks the
-access key up afresh, so that a key that is gone or switched off takes its tokens with it.
+access key up afresh, so that a key that is gone or switched off takes its tokens with it, for good: a key that is made
+anew with its id, or for another user of the same name, was made at another time.
 """
 
 import binascii
@@ -13,7 +14,7 @@ from typing import Final
 import msgspec
 
 from moorage.auth.sealing import Keyring, SealBroken
-from moorage.domain.caller import Session
+from moorage.domain.caller import Caller, Session
 from moorage.domain.errors import CredentialsExpired, CredentialsUnknown, PageTokenInvalid
 from moorage.domain.names import plain_text
 
@@ -42,7 +43,24 @@ class RegistryTokenClaims(msgspec.Struct, frozen=True, array_like=True):
     region: str
     issued_at: int
     expires_at: int
+    unique_id: str
+    key_created_at: int
     session: Session | None = None
+
+    @classmethod
+    def of(cls, caller: Caller, issued_at: int, expires_at: int) -> "RegistryTokenClaims":
+        """That this caller was proven."""
+        return cls(
+            caller.account_id,
+            caller.principal_arn,
+            caller.access_key_id,
+            caller.region,
+            issued_at,
+            expires_at,
+            caller.unique_id,
+            caller.key_created_at,
+            caller.session,
+        )
 
 
 class DownloadClaims(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +74,8 @@ class DownloadClaims(msgspec.Struct, frozen=True, array_like=True):
     principal_arn: str
     access_key_id: str
     expires_at: int
+    unique_id: str
+    key_created_at: int
     session: Session | None = None
 
 

@@ -275,11 +275,9 @@ def _identity(note: Note) -> _Identity:
         return _Identity("Root", account, arn, account, key)
     if kind == "user":
         context = UNSET if caller.session is None else _Session(attributes=_attributes(caller.session))
-        return _Identity("IAMUser", f"{account}:{name}", arn, account, key, name.rpartition("/")[2], context)
+        return _Identity("IAMUser", caller.user_id, arn, account, key, name.rpartition("/")[2], context)
     if kind == "assumed-role":
-        return _Identity(
-            "AssumedRole", f"{account}:{name}", arn, account, key, UNSET, _role_session(caller, name)
-        )
+        return _Identity("AssumedRole", caller.user_id, arn, account, key, UNSET, _role_session(caller, name))
     return _Identity("AWSAccount", resource, account_id=account, access_key_id=key)
 
 
@@ -290,7 +288,7 @@ def _role_session(caller: Caller, name: str) -> _Session:
     arn = (
         session.role_arn if session is not None and session.role_arn else f"arn:aws:iam::{account}:role/{role}"
     )
-    issuer = _Issuer("Role", f"{account}:{role}", arn, account, role)
+    issuer = _Issuer("Role", caller.unique_id, arn, account, role)
     return _Session(issuer, UNSET if session is None else _attributes(session))
 
 

@@ -50,7 +50,9 @@ class Session:
 class Caller:
     """An authenticated principal with the region its request is for.
 
-    ``access_key_id`` is the key it proved itself with; its state is read afresh inside each transaction.
+    ``access_key_id`` is the key it proved itself with; its state is read afresh inside each transaction. ``unique_id`` is
+    that of the user, role or root, ``key_created_at`` when the key was made, 0 for a session of a role: another
+    principal of that name, or another key of that id, is somebody else's (``is_held_by``).
     With temporary credentials there is a ``session``. That of a role has a key of its own, which is no row, and its
     ``principal_arn`` is ``arn:aws:sts::…:assumed-role/role/session``; that of a user or root goes by their own ARN
     and by the key that it was begun with, so that it ends with that key.
@@ -67,6 +69,18 @@ class Caller:
     is_trusted: bool = False
     session: Session | None = None
     is_lasting: bool = False
+    unique_id: str = ""
+    key_created_at: int = 0
+
+    def is_held_by(self, unique_id: str, key_created_at: int) -> bool:
+        """Whether a principal and its key, as they are now, are those that this caller was proven by."""
+        return self.unique_id == unique_id and self.key_created_at == key_created_at
+
+    @property
+    def user_id(self) -> str:
+        """What AWS calls the principal's id: AIDA… of a user, the account of its root, AROA… with a session's name."""
+        session = self.session
+        return f"{self.unique_id}:{session.name}" if session and session.role_arn else self.unique_id
 
     @property
     def is_anonymous(self) -> bool:

@@ -68,6 +68,8 @@ def download_url(
         caller.principal_arn,
         caller.access_key_id,
         min(expires_at, caller.session.expires_at) if caller.session else expires_at,
+        caller.unique_id,
+        caller.key_created_at,
         caller.session,
     )
     token = tokens.issue_download_token(context.keyring, claims)

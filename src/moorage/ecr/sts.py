@@ -185,7 +185,7 @@ async def _get_caller_identity(
 ) -> Members:
     """Needs no permission, as with AWS."""
     caller = signed.caller
-    return [("Arn", caller.principal_arn), ("UserId", signed.user_id), ("Account", caller.account_id)]
+    return [("Arn", caller.principal_arn), ("UserId", caller.user_id), ("Account", caller.account_id)]
 
 
 async def _assume_role(context: Context, request: Request, signed: SignedCaller, form: Form) -> Members:
@@ -242,7 +242,12 @@ def _role_result(context: Context, granted: Granted) -> Members:
 
 def _credentials(context: Context, granted: Granted) -> tuple[str, Members]:
     made = temporary.issue_credentials(
-        context.keyring, granted.account_id, granted.principal_arn, granted.own_key_id, granted.session
+        context.keyring,
+        granted.account_id,
+        granted.principal_arn,
+        granted.own_key_id,
+        granted.key_created_at,
+        granted.session,
     )
     return sts_xml.credentials(made)
 

@@ -30,6 +30,7 @@ class KeyRow(NamedTuple):
     sealed_secret: bytes
     is_key_active: int
     is_account_active: int
+    key_created_at: int
 
 
 class KeyState(NamedTuple):
@@ -41,7 +42,8 @@ class KeyState(NamedTuple):
     is_account_active: int
     principal_id: int
     policy_epoch: int
-    created_at: int
+    unique_id: str
+    key_created_at: int
 
 
 class SecretRow(NamedTuple):
@@ -60,7 +62,8 @@ KEY_STATE_COLUMNS = (
     account.c.is_active,
     principal.c.id,
     principal.c.policy_epoch,
-    principal.c.created_at,
+    principal.c.unique_id,
+    access_key.c.created_at,
 )
 
 _FIND_KEY = Query(
@@ -74,6 +77,7 @@ _FIND_KEY = Query(
         access_key.c.sealed_secret,
         access_key.c.is_active,
         account.c.is_active,
+        access_key.c.created_at,
     )
     .join(principal, principal.c.id == access_key.c.principal_id)
     .join(account, account.c.id == principal.c.account_id)

@@ -5,8 +5,8 @@ One statement is a snapshot of its own and a third of the cost of three. Each ha
 so that whoever judges does so before it looks at what exists.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, and_, bindparam, literal_column, select
 from sqlalchemy.sql.expression import FromClause
@@ -69,10 +69,12 @@ class AskedLayer(NamedTuple):
 # --- Who asks ------------------------------------------------------------------------------------------------
 
 _KEY_COUNT = len(KEY_STATE_COLUMNS)
-#: The role of a session has no key of its own that could be switched off.
-_SESSION_COLUMNS = tuple(
-    literal_column("1") if column is access_key.c.is_active else column for column in KEY_STATE_COLUMNS
-)
+#: The role of a session has no key of its own that could be switched off, or made anew.
+_WITHOUT_KEY: Final[Mapping[Any, Any]] = {
+    access_key.c.is_active: literal_column("1"),
+    access_key.c.created_at: literal_column("0"),
+}
+_SESSION_COLUMNS = tuple(_WITHOUT_KEY.get(column, column) for column in KEY_STATE_COLUMNS)
 #: The account of the registry, beside the caller's.
 _OWNER = account.alias("owner")
 _POLICY_COLUMNS = (registry.c.policy_id, repository.c.id, repository.c.policy_id, _OWNER.c.is_active)

@@ -14,7 +14,6 @@ from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsMissing, CredentialsUnknown
 from moorage.domain.names import RepositoryName
 from moorage.metadata import asked
-from moorage.metadata.accounts import KeyState
 from moorage.metadata.asked import Standing
 from moorage.metadata.transaction import Transaction
 from moorage.rules.policy.decision import Attached, Decision, Policies, decide
@@ -112,7 +111,7 @@ def _is_undisputed(standing: Standing, caller: Caller, registry: RegistryKey) ->
     key = standing.key
     if caller.is_anonymous:
         return False
-    if key is None or not key.is_key_active or _is_of_another(key, caller):
+    if key is None or not key.is_key_active or not caller.is_held_by(key.unique_id, key.key_created_at):
         raise CredentialsUnknown
     if not key.is_account_active:
         raise AccountSwitchedOff
@@ -123,11 +122,6 @@ def _is_undisputed(standing: Standing, caller: Caller, registry: RegistryKey) ->
         and standing.repository_policy_id is None
         and standing.registry_policy_id is None
     )
-
-
-def _is_of_another(key: KeyState, caller: Caller) -> bool:
-    """Whether the session was given out before its role or user was made: then it was to another of that name."""
-    return caller.session is not None and caller.session.issued_at < key.created_at
 
 
 def may(

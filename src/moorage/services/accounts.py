@@ -22,12 +22,13 @@ MAX_NAME: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """Whose key it is, with what a signature is checked against."""
+    """Whose key it is, with what a signature is checked against, and when it was made."""
 
     account_id: RegistryId
     principal_arn: str
     unique_id: str
     sealed_secret: bytes
+    key_created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def find_key_holder(tx: Transaction, access_key_id: str) -> KeyHolder:
     if not key.is_account_active:
         raise AccountSwitchedOff
     arn = iam.principal_arn(key.account_id, key.principal_kind, key.principal_path, key.principal_name)
-    return KeyHolder(RegistryId(key.account_id), arn, key.unique_id, key.sealed_secret)
+    return KeyHolder(RegistryId(key.account_id), arn, key.unique_id, key.sealed_secret, key.key_created_at)
 
 
 def list_server_keys(tx: Transaction) -> list[SecretRow]:

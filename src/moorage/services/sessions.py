@@ -13,6 +13,7 @@ from typing import Any, Final
 from moorage.domain.caller import Caller, RequestFacts, Session
 from moorage.domain.errors import (
     AccessDenied,
+    CredentialsUnknown,
     InvalidRequest,
     NoSuchEntity,
     SessionTooLarge,
@@ -71,6 +72,7 @@ class Granted:
     principal_arn: str
     session: Session
     own_key_id: str = ""
+    key_created_at: int = 0
     packed_percent: int | None = None
 
 
@@ -88,21 +90,23 @@ class _Narrowing:
         return -(-100 * size // PACKED_BYTES) or None
 
 
-def check_session(tx: Transaction, account_id: str, own_key_id: str, session: Session) -> None:
-    """Refuse a session whose principal is gone or whose account is switched off.
-
-    Raises ``CredentialsUnknown``, ``AccountSwitchedOff``.
-    """
-    trust.find_holder(tx, account_id, own_key_id, session)
-
-
 @one_statement
 def check_caller(tx: Transaction, caller: Caller) -> None:
     """Refuse whoever's key or session opens nothing any more. Raises ``CredentialsUnknown``, ``AccountSwitchedOff``."""
     if caller.session is None:
-        find_key_holder(tx, caller.access_key_id)
+        holder = find_key_holder(tx, caller.access_key_id)
+        if not caller.is_held_by(holder.unique_id, holder.key_created_at):
+            raise CredentialsUnknown
     else:
-        check_session(tx, caller.account_id, caller.access_key_id, caller.session)
+        check_session(tx, caller)
+
+
+def check_session(tx: Transaction, caller: Caller) -> None:
+    """Refuse a session whose principal is gone or whose account is switched off.
+
+    Raises ``CredentialsUnknown``, ``AccountSwitchedOff``.
+    """
+    trust.find_holder(tx, caller)
 
 
 def assume_role(tx: Transaction, caller: Caller, wanted: Wanted) -> Granted:
@@ -197,14 +201,12 @@ def get_session_token(tx: Transaction, caller: Caller, seconds: int | None) -> G
         )
     asked = DEFAULT_OWN_SECONDS if seconds is None else seconds
     _check_seconds(asked, LONGEST_OWN_SECONDS)
-    if caller.is_trusted:
-        unique_id, is_root = str(caller.account_id), True
-    else:
-        principal = trust.get_standing(tx, caller).principal
-        unique_id, is_root = principal.user_id, principal.arn.endswith(":root")
-    lasting = min(asked, ROOT_SECONDS) if is_root else asked
-    session = Session("", tx.now, tx.now + lasting * _MICROSECONDS, unique_id=unique_id)
-    return Granted(caller.account_id, caller.principal_arn, session, caller.access_key_id)
+    if not caller.is_trusted:
+        trust.find_holder(tx, caller)
+    lasting = min(asked, ROOT_SECONDS) if caller.principal_arn.endswith(":root") else asked
+    session = Session("", tx.now, tx.now + lasting * _MICROSECONDS, unique_id=caller.unique_id)
+    key = caller.access_key_id
+    return Granted(caller.account_id, caller.principal_arn, session, key, caller.key_created_at)
 
 
 def _find_role(tx: Transaction, role: RoleArn) -> PrincipalRow | None:

@@ -115,7 +115,7 @@ def _find(tx: Transaction, account_id: RegistryId, principal: str) -> PrincipalR
 def _key(row: PrincipalRow | None) -> KeyState | None:
     if row is None:
         return None
-    return KeyState(row.account_id, row.kind, 1, 1, row.id, row.policy_epoch, row.created_at)
+    return KeyState(row.account_id, row.kind, 1, 1, row.id, row.policy_epoch, row.unique_id, 0)
 
 
 def _caller(tx: Transaction, row: PrincipalRow | None, registry: RegistryKey) -> Caller:
@@ -125,7 +125,7 @@ def _caller(tx: Transaction, row: PrincipalRow | None, registry: RegistryKey) ->
         return Caller(ANONYMOUS, ANONYMOUS, "", registry.region, facts)
     account, arn = RegistryId(row.account_id), principal_arn(row.account_id, row.kind, row.path, row.name)
     if row.kind != "role":
-        return Caller(account, arn, "", registry.region, facts)
-    session = Session(_SESSION_NAME, tx.now, tx.now, arn)
+        return Caller(account, arn, "", registry.region, facts, unique_id=row.unique_id)
+    session = Session(_SESSION_NAME, tx.now, tx.now, arn, unique_id=row.unique_id)
     in_session = f"arn:aws:sts::{account}:assumed-role/{row.name}/{_SESSION_NAME}"
-    return Caller(account, in_session, "", registry.region, facts, session=session)
+    return Caller(account, in_session, "", registry.region, facts, session=session, unique_id=row.unique_id)

@@ -30,25 +30,26 @@ class Standing:
     tags: Facts
 
 
-def find_holder(tx: Transaction, account_id: str, own_key_id: str, session: Session) -> PrincipalRow:
-    """Whose session this is, as of now: the role, or the user or root with the key that began it.
+def find_holder(tx: Transaction, caller: Caller) -> PrincipalRow:
+    """Whose key or session this is, as of now: the role, or the user or root with the key that it goes by.
 
-    Raises ``CredentialsUnknown`` when that is gone, ``AccountSwitchedOff``.
+    Raises ``CredentialsUnknown`` when that is gone, though there be others of the name or id, ``AccountSwitchedOff``.
     """
-    if session.role_arn is not None:
+    session = caller.session
+    if session is not None and session.role_arn is not None:
         role = RoleArn.parse(session.role_arn)
         row = principals.find_principal(tx, role.account_id, "role", role.name)
     else:
-        row = _find_key_holder(tx, own_key_id)
-    if row is None or row.unique_id != session.unique_id or row.account_id != account_id:
+        row = _find_key_holder(tx, caller)
+    if row is None or row.unique_id != caller.unique_id or row.account_id != caller.account_id:
         raise CredentialsUnknown
     _require_active(tx, row.account_id)
     return row
 
 
-def _find_key_holder(tx: Transaction, access_key_id: str) -> PrincipalRow | None:
-    key = accounts.find_key(tx, access_key_id)
-    if key is None or not key.is_key_active:
+def _find_key_holder(tx: Transaction, caller: Caller) -> PrincipalRow | None:
+    key = accounts.find_key(tx, caller.access_key_id)
+    if key is None or not key.is_key_active or not caller.is_held_by(key.unique_id, key.key_created_at):
         return None
     return principals.find_principal(tx, key.account_id, key.principal_kind, key.principal_name)
 
@@ -61,14 +62,7 @@ def _require_active(tx: Transaction, account_id: str) -> None:
 
 def get_standing(tx: Transaction, caller: Caller) -> Standing:
     """Who asks, read anew. Raises ``CredentialsUnknown``, ``AccountSwitchedOff``."""
-    session = caller.session
-    if session is None:
-        row = _find_key_holder(tx, caller.access_key_id)
-        if row is None:
-            raise CredentialsUnknown
-        _require_active(tx, row.account_id)
-    else:
-        row = find_holder(tx, caller.account_id, caller.access_key_id, session)
+    session, row = caller.session, find_holder(tx, caller)
     identity = applied.identity(tx, row.id, row.policy_epoch)
     narrowing: tuple[Attached, ...] = ()
     if session is not None:

@@ -46,14 +46,9 @@ _NEVER: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class SignedCaller:
-    """A caller of the JSON API, with what the signature says about the call.
-
-    ``user_id`` is what AWS calls the principal's unique id: AIDA… of a user, the account's id of its root, AROA… and
-    the session's name of a role's session.
-    """
+    """A caller of the JSON API, with what the signature says about the call."""
 
     caller: Caller
-    user_id: str
     service: str
     form: Literal["header", "query"]
 
@@ -134,7 +129,7 @@ class Authenticator:
             if signed.session_token is None:
                 await self._database.read(accounts.find_key_holder, signed.access_key_id)
             else:
-                await self._check_session(self._read_session(signed), request.facts.received_at)
+                await self._check_session(request, signed, self._read_session(signed))
             sigv4.check_time(signed, request.facts.received_at)
         except RegistryError as refusal:
             self._on_checked("refused", type(refusal).__name__)
@@ -152,9 +147,15 @@ class Authenticator:
         secret = self._open(holder.sealed_secret, signed.access_key_id)
         sigv4.verify(signed, secret, digest, request.facts.received_at)
         caller = Caller(
-            holder.account_id, holder.principal_arn, signed.access_key_id, signed.region, request.facts
+            holder.account_id,
+            holder.principal_arn,
+            signed.access_key_id,
+            signed.region,
+            request.facts,
+            unique_id=holder.unique_id,
+            key_created_at=holder.key_created_at,
         )
-        return SignedCaller(caller, holder.unique_id, signed.service, signed.form)
+        return SignedCaller(caller, signed.service, signed.form)
 
     async def _prove_session(self, request: Request, signed: sigv4.SignedRequest, digest: str) -> SignedCaller:
         """Who signed with temporary credentials. The token brings the secret along; whose it is, is read anew."""
@@ -163,8 +164,19 @@ class Authenticator:
         except CredentialsUnknown:
             sigv4.verify_against_nothing(signed, digest)
         sigv4.verify(signed, claims.secret_access_key, digest, request.facts.received_at)
-        await self._check_session(claims, request.facts.received_at)
+        caller = await self._check_session(request, signed, claims)
+        return SignedCaller(caller, signed.service, signed.form)
+
+    def _read_session(self, signed: sigv4.SignedRequest) -> SessionClaims:
+        return sessions.read_session_token(self._keyring, signed.session_token or "", signed.access_key_id)
+
+    async def _check_session(
+        self, request: Request, signed: sigv4.SignedRequest, claims: SessionClaims
+    ) -> Caller:
+        """Who asks in a session that is good. Raises ``CredentialsExpired``, ``CredentialsUnknown``, ``AccountSwitchedOff``."""
         session = claims.session
+        if request.facts.received_at >= session.expires_at:
+            raise CredentialsExpired
         caller = Caller(
             RegistryId(claims.account_id),
             claims.principal_arn,
@@ -172,18 +184,11 @@ class Authenticator:
             signed.region,
             request.facts,
             session=session,
+            unique_id=session.unique_id,
+            key_created_at=claims.key_created_at,
         )
-        user_id = session.unique_id if session.role_arn is None else f"{session.unique_id}:{session.name}"
-        return SignedCaller(caller, user_id, signed.service, signed.form)
-
-    def _read_session(self, signed: sigv4.SignedRequest) -> SessionClaims:
-        return sessions.read_session_token(self._keyring, signed.session_token or "", signed.access_key_id)
-
-    async def _check_session(self, claims: SessionClaims, now: int) -> None:
-        """Raises ``CredentialsExpired``, ``CredentialsUnknown``, ``AccountSwitchedOff``."""
-        if now >= claims.session.expires_at:
-            raise CredentialsExpired
-        await self._database.read(check_session, claims.account_id, claims.own_key_id, claims.session)
+        await self._database.read(check_session, caller)
+        return caller
 
     async def _find_holder(self, access_key_id: str) -> KeyHolder:
         """Whose key it is, read anew after any commit (``Database.mark``). Raises what ``find_key_holder`` raises."""
@@ -215,9 +220,9 @@ class Authenticator:
         form: Literal["header", "query"] = "header" if request.header(b"authorization") else "query"
         if named is None:
             caller = self._trusted(request, "", self._settings.region)
-            return SignedCaller(caller, caller.account_id, "ecr", form)
+            return SignedCaller(caller, "ecr", form)
         caller = self._trusted(request, named.access_key_id, named.region)
-        return SignedCaller(caller, caller.account_id, named.service, form)
+        return SignedCaller(caller, named.service, form)
 
     # --- /v2/ ------------------------------------------------------------------------------------------------
 
@@ -251,6 +256,8 @@ class Authenticator:
             region,
             request.facts,
             session=claims.session,
+            unique_id=claims.unique_id,
+            key_created_at=claims.key_created_at,
         )
         return Proof(caller, claims.expires_at)
 
@@ -272,7 +279,8 @@ class Authenticator:
             account = RegistryId.parse(access_key_id)
         except RegistryIdInvalid:
             account = RegistryId(self._settings.account_id)
-        return Caller(account, root_arn(account), access_key_id, region, request.facts, is_trusted=True)
+        arn = root_arn(account)
+        return Caller(account, arn, access_key_id, region, request.facts, is_trusted=True, unique_id=account)
 
     # --- Download URLs ---------------------------------------------------------------------------------------
 
@@ -292,6 +300,8 @@ class Authenticator:
                 request.facts,
                 is_trusted=self._settings.dev,
                 session=claims.session,
+                unique_id=claims.unique_id,
+                key_created_at=claims.key_created_at,
             )
             return caller, claims
 

@@ -26,14 +26,16 @@ SESSION = Session(
 
 def issue() -> TemporaryCredentials:
     """Credentials of the session."""
-    return issue_credentials(KEYRING, "000000000000", ARN, "", SESSION)
+    return issue_credentials(KEYRING, "000000000000", ARN, "", 0, SESSION)
 
 
 def test_a_token_gives_back_what_was_sealed() -> None:
     """All of the session, and the secret that its requests are signed with."""
     made = issue()
     claims = read_session_token(KEYRING, made.session_token, made.access_key_id)
-    assert claims == SessionClaims(made.access_key_id, made.secret_access_key, "000000000000", ARN, "", SESSION)
+    assert claims == SessionClaims(
+        made.access_key_id, made.secret_access_key, "000000000000", ARN, "", 0, SESSION
+    )
     assert made.access_key_id.startswith("ASIA")
     assert made.expires_at == SESSION.expires_at
 
@@ -88,6 +90,6 @@ def test_any_other_text_is_refused(text: str) -> None:
 
 def test_a_token_of_another_server_is_refused() -> None:
     """Another keyring made it."""
-    made = issue_credentials(Keyring({1: bytes([1]) * 32}, 1), "000000000000", ARN, "", SESSION)
+    made = issue_credentials(Keyring({1: bytes([1]) * 32}, 1), "000000000000", ARN, "", 0, SESSION)
     with pytest.raises(CredentialsUnknown):
         read_session_token(KEYRING, made.session_token, made.access_key_id)

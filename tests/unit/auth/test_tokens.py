@@ -22,6 +22,8 @@ _CLAIMS = RegistryTokenClaims(
     region="eu-west-1",
     issued_at=_NOW,
     expires_at=_NOW + tokens.REGISTRY_TOKEN_LIFETIME,
+    unique_id="012345678910",
+    key_created_at=1,
 )
 _DOWNLOAD = DownloadClaims(
     digest="sha256:" + "a" * 64,
@@ -32,6 +34,8 @@ _DOWNLOAD = DownloadClaims(
     principal_arn="arn:aws:iam::999999999999:user/alice",
     access_key_id="AKIDEXAMPLE",
     expires_at=_NOW + tokens.DOWNLOAD_TOKEN_LIFETIME,
+    unique_id="AIDAALICE",
+    key_created_at=1,
 )
 _SCOPE = PageScope(
     "ListImages", "012345678910", "eu-west-1", "team/app", tokens.fingerprint({"tagStatus": "TAGGED"})

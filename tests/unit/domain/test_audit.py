@@ -20,6 +20,7 @@ DEFAULT = RegistryKey(RegistryId("000000000000"), "us-east-1")
 #: 2026-11-21 09:46:18.5 UTC.
 FACTS = RequestFacts("the-request", "v2", "203.0.113.12", True, "docker/27.0", 1_795_254_378_500_000)
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+IDS = {"root": str(ACCOUNT), "user": "AIDAALICE", "assumed-role": "AROACI"}
 
 MEMBERS = [
     "eventVersion",
@@ -47,7 +48,12 @@ MEMBERS = [
 
 def caller(resource: str = "user/alice", service: str = "iam") -> Caller:
     """Somebody of the account."""
-    return Caller(ACCOUNT, f"arn:aws:{service}::{ACCOUNT}:{resource}", KEY_ID, "eu-central-1", FACTS)
+    arn, unique_id = f"arn:aws:{service}::{ACCOUNT}:{resource}", IDS[resource.partition("/")[0]]
+    session = None
+    if service == "sts":
+        role = f"arn:aws:iam::{ACCOUNT}:role/ci"
+        session = Session("run-7", FACTS.received_at, FACTS.received_at + 1, role, unique_id=unique_id)
+    return Caller(ACCOUNT, arn, KEY_ID, "eu-central-1", FACTS, session=session, unique_id=unique_id)
 
 
 def note(who: Caller | None = None, **parameters: Any) -> Note:
@@ -93,9 +99,9 @@ def test_the_resource_is_the_repository() -> None:
     ("resource", "service", "expected"),
     [
         ("root", "iam", {"type": "Root", "principalId": ACCOUNT}),
-        ("user/alice", "iam", {"type": "IAMUser", "userName": "alice"}),
-        ("user/team/alice", "iam", {"type": "IAMUser", "userName": "alice"}),
-        ("assumed-role/ci/run-7", "sts", {"type": "AssumedRole"}),
+        ("user/alice", "iam", {"type": "IAMUser", "userName": "alice", "principalId": "AIDAALICE"}),
+        ("user/team/alice", "iam", {"type": "IAMUser", "userName": "alice", "principalId": "AIDAALICE"}),
+        ("assumed-role/ci/run-7", "sts", {"type": "AssumedRole", "principalId": "AROACI:run-7"}),
     ],
 )
 def test_who_asked_is_told_by_the_principal(resource: str, service: str, expected: dict[str, str]) -> None:
@@ -114,11 +120,13 @@ def test_an_assumed_role_names_the_role() -> None:
     """As the issuer of the session."""
     identity = recorded(note(caller("assumed-role/ci/run-7", "sts")))["userIdentity"]
     issuer = identity["sessionContext"]["sessionIssuer"]
-    assert (issuer["type"], issuer["userName"], issuer["arn"]) == (
-        "Role",
-        "ci",
-        f"arn:aws:iam::{ACCOUNT}:role/ci",
-    )
+    assert issuer == {
+        "type": "Role",
+        "principalId": "AROACI",
+        "arn": f"arn:aws:iam::{ACCOUNT}:role/ci",
+        "accountId": ACCOUNT,
+        "userName": "ci",
+    }
 
 
 def test_temporary_credentials_tell_when_they_were_given_out_and_by_which_role() -> None:

@@ -35,6 +35,7 @@ from tests.support.callers import (
     REGION,
     REGISTRY,
     enroll,
+    proven,
     root_of,
     trusted,
 )
@@ -214,7 +215,7 @@ def test_who_is_no_root_may_do_nothing(shelf: Shelf, call: str, kind: str) -> No
     become(shelf.database, kind)
     before = all_rows(shelf.database)
     with pytest.raises(AccessDenied, match="because no identity-based policy allows the ecr:"):
-        shelf.database.write_now(CALLS[call], shelf.caller, APP)
+        shelf.database.write_now(CALLS[call], proven(shelf.database, shelf.caller), APP)
     assert all_rows(shelf.database) == before
 
 

@@ -20,15 +20,7 @@ async def get_authorization_token(call: Call, request: dict[str, Any]) -> dict[s
     expires_at = caller.request.received_at + tokens.REGISTRY_TOKEN_LIFETIME
     if caller.session is not None:
         expires_at = min(expires_at, caller.session.expires_at)
-    claims = RegistryTokenClaims(
-        caller.account_id,
-        caller.principal_arn,
-        caller.access_key_id,
-        caller.region,
-        caller.request.received_at,
-        expires_at,
-        caller.session,
-    )
+    claims = RegistryTokenClaims.of(caller, caller.request.received_at, expires_at)
     token = tokens.as_authorization_token(tokens.issue_registry_token(context.keyring, claims))
     return {
         "authorizationData": [
