@@ -1,5 +1,6 @@
 """What a server keeps: whether a refused request changed it, and whether it fits together."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,9 @@ _COUNTS: Final = {
     "segments": "SELECT count(*) FROM segment",
     "bytes of uploads": "SELECT coalesce(sum(length), 0) FROM upload",
 }
+#: One statement: it is asked after every change, and a dozen of them cost more than most requests do.
+_COUNT_ALL: Final = f"SELECT {', '.join(f'({statement})' for statement in _COUNTS.values())}"
+
 #: A wrong digest ends an upload.
 _MAY_SHRINK: Final = frozenset({"uploads", "segments", "bytes of uploads"})
 
@@ -80,6 +84,12 @@ class Traces:
             if count > before[name] or (count < before[name] and name not in _MAY_SHRINK)
         ]
 
+    def standing(self) -> frozenset[str]:
+        """Names of the repositories of the first registry, that of the root key."""
+        statement = """SELECT name FROM repository WHERE deleted_at IS NULL
+            AND registry_id = (SELECT min(id) FROM registry)"""
+        return frozenset(name for (name,) in self._database.execute(statement))
+
     def contradictions(self) -> Iterator[str]:
         """Everything that does not fit together, between two requests."""
         for meaning, statement in _CONTRADICTIONS.items():
@@ -99,10 +109,10 @@ class Traces:
 
     def _kept(self) -> set[str]:
         return {
-            str(file.relative_to(self._data_dir))
+            f"{place}/{name}".removeprefix(f"{self._data_dir}/")
             for folder in ("blobs", "uploads")
-            for file in (self._data_dir / folder).rglob("*")
-            if file.is_file()
+            for place, _, names in os.walk(self._data_dir / folder)
+            for name in names
         }
 
     def _data_version(self) -> int:
@@ -111,4 +121,4 @@ class Traces:
         return int(version)
 
     def _count(self) -> dict[str, int]:
-        return {name: self._database.execute(statement).fetchone()[0] for name, statement in _COUNTS.items()}
+        return dict(zip(_COUNTS, self._database.execute(_COUNT_ALL).fetchone(), strict=True))

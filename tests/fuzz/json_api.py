@@ -2,8 +2,10 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
@@ -158,8 +160,7 @@ class JsonRequests:
     # --- How it is sent --------------------------------------------------------------------------------------
 
     def _scope(self, service: str = "ecr") -> Scope:
-        moment = datetime.now(UTC)
-        return Scope(*self._key, moment.strftime("%Y%m%dT%H%M%SZ"), service=service)
+        return Scope(*self._key, _written(int(time.time())), service=service)
 
     def signed(self, operation: str, body: bytes, *, is_spoiled: bool = False) -> Sent:
         """A call signed in its headers; a spoiled one mostly not well."""
@@ -286,6 +287,12 @@ class JsonRequests:
             )
         method = random.choice(("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "POST"))
         return Sent(method, target.encode("latin-1", "replace"), headers)
+
+
+@lru_cache(maxsize=2)
+def _written(second: int) -> str:
+    """A moment as it is signed; hundreds of requests are made in the same second."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _encodable(text: str) -> str:

@@ -1,7 +1,7 @@
 """Honest users beside the fuzzers: what they push, they can pull, byte for byte, through either face."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from random import Random
 
 from tests.fuzz.json_api import HOST, JsonRequests
@@ -34,9 +34,14 @@ class Kept:
         """A well-signed call."""
         return await self._send(self._calls.signed(operation, json.dumps(given).encode()))
 
-    async def tend(self) -> None:
-        """Make what the fuzzers have deleted, so that they do not only meet what is missing."""
+    async def tend(self, standing: Container[str] = ()) -> None:
+        """Make what the fuzzers have deleted, so that they do not only meet what is missing.
+
+        ``standing`` are the repositories that are known to be there: to make them again would only be refused.
+        """
         for name in REPOSITORIES[:4]:
+            if name in standing:
+                continue
             mutability = self._random.choice(("MUTABLE", "MUTABLE", "IMMUTABLE"))
             await self.call("CreateRepository", repositoryName=name, imageTagMutability=mutability)
 

@@ -1,8 +1,8 @@
 """What must hold for every answer, whatever was sent. Each oracle gives a sentence for a fault, or nothing."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +20,7 @@ DOCUMENTED: Final = frozenset({501, 503})
 
 #: Events that only a fault of ours writes.
 FAULTS: Final = ("request_failed", "response_broke_off", "library_message", "Traceback", '"level":"error"')
+_FAULT: Final = re.compile("|".join(map(re.escape, FAULTS)))
 
 _INSIDES: Final = re.compile(
     rb'Traceback|File "|\.py\b|pysqlite3|sqlalchemy|msgspec|<object at|moorage\.[a-z]+\.', re.IGNORECASE
@@ -60,7 +61,7 @@ def keeps_its_insides(_sent: Sent, answer: Answer) -> str | None:
 def is_well_formed(sent: Sent, answer: Answer) -> str | None:
     """Headers are those of HTTP, and the length is that of the body."""
     for name, value in answer.headers:
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+        if not (_is_name(name) and _HEADER_VALUE.fullmatch(value)):
             return f"header {name!r}: {value!r}"
     length = answer.header(b"content-length")
     if length is None or sent.method == "HEAD" or answer.status in _BODILESS:
@@ -68,6 +69,12 @@ def is_well_formed(sent: Sent, answer: Answer) -> str | None:
     if int(length) != len(answer.body):
         return f"content-length {length!r} before {len(answer.body)} bytes"
     return None
+
+
+@lru_cache(maxsize=256)
+def _is_name(name: bytes) -> bool:
+    """Remembered: a server knows few names of headers, and each answer has ten of them."""
+    return _HEADER_NAME.fullmatch(name) is not None
 
 
 def names_its_request(_sent: Sent, answer: Answer) -> str | None:
@@ -81,7 +88,8 @@ def speaks_its_dialect(sent: Sent, answer: Answer) -> str | None:
     if answer.status < 400 or sent.method == "HEAD":
         return None
     kind = answer.header(b"content-type") or b""
-    path = unquote_to_bytes(sent.target.partition(b"?")[0])
+    path = sent.target.partition(b"?")[0]
+    path = unquote_to_bytes(path) if b"%" in path else path
     if answer.status == 416 and answer.header(b"content-range") is not None and not answer.body:
         problem = None
     elif path == b"/v2" or path.startswith(b"/v2/"):
@@ -118,7 +126,7 @@ def _json_problem(kind: bytes, body: bytes) -> str | None:
 def logs_no_fault(_sent: Sent, answer: Answer) -> str | None:
     """The log tells of no fault, and each of its lines is one line of printable JSON."""
     for line in answer.log.decode("utf-8", "replace").split("\n"):
-        if any(mark in line for mark in FAULTS):
+        if _FAULT.search(line):
             return f"log: {line[:2000]}"
         if line and not (line.isprintable() and _is_json(line)):
             return f"log line {line[:200]!r}"
@@ -127,7 +135,7 @@ def logs_no_fault(_sent: Sent, answer: Answer) -> str | None:
 
 def _is_json(line: str) -> bool:
     try:
-        json.loads(line)
+        msgspec.json.decode(line)
     except ValueError:
         return False
     return True

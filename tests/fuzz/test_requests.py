@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +18,14 @@ from hypothesis import strategies as st
 from moorage.ecr.contract import OPERATIONS, SHAPES
 from moorage.oci.routes import ROUTES
 from tests.fuzz import oracles
-from tests.fuzz.__main__ import chunks, earlier, play_again, write_fault
+from tests.fuzz.__main__ import Campaign, chunks, earlier, play_again, write_fault
 from tests.fuzz.application import Fuzzed
 from tests.fuzz.json_api import SAMPLES, JsonRequests
 from tests.fuzz.kept import Kept
 from tests.fuzz.raw_cases import Case, RawCases
 from tests.fuzz.registry_api import RegistryRequests
-from tests.fuzz.requests import Sent
-from tests.fuzz.values import Known, dump
+from tests.fuzz.requests import Answer, Sent
+from tests.fuzz.values import REPOSITORIES, Known, dump
 from tests.fuzz.volume import Chunk, Fault
 from tests.unit.ecr import contract_inputs
 
@@ -104,6 +105,27 @@ def test_chunks_add_up_and_are_found_again(tmp_path: Path) -> None:
     state.write_text(json.dumps({"chunk": vars(made[0]), "statuses": {"200": 7}, "faults": 0}) + "\n")
     assert earlier(state, 3) == {(made[0].number, made[0].count, made[0].is_raw): {"200": 7}}
     assert earlier(state, 4) == {}
+
+
+def test_raw_connections_are_played_beside_the_rest(tmp_path: Path) -> None:
+    """They wait most of their time; but two such chunks at once would be in each other's way."""
+    given = Namespace(state=tmp_path / "none", seconds=1, processes=2)
+    campaign, raw, plain = Campaign(3, given), Chunk(3, 0, 5, is_raw=True), Chunk(3, 1, 5)
+    assert campaign.next_of([plain, raw], [plain, plain]) == raw
+    assert campaign.next_of([raw, plain], [raw, plain]) == plain
+    assert campaign.next_of([raw, plain], [raw, plain, plain]) is None
+
+
+def test_what_stands_is_not_made_again() -> None:
+    """The other repositories are."""
+    made: list[str] = []
+
+    async def send(sent: Sent) -> Answer:
+        made.append(json.loads(sent.body)["repositoryName"])
+        return Answer(200)
+
+    asyncio.run(Kept(Random(0), send, KEY, "").tend(frozenset(REPOSITORIES[1:3])))
+    assert made == [REPOSITORIES[0], REPOSITORIES[3]]
 
 
 def test_a_fault_is_played_again_from_its_file(tmp_path: Path) -> None:

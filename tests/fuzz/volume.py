@@ -110,7 +110,7 @@ class Play:
 
     async def _look_after(self, index: int, server: Fuzzed, kept: Kept) -> None:
         """Between two requests: honest users are served, and what is kept fits together."""
-        await kept.tend()
+        await kept.tend(server.traces.standing())
         is_end = index == self._count
         problems: list[str] = []
         if is_end or index % _WORK_EVERY == 0:

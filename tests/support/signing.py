@@ -82,5 +82,11 @@ def canonical_request(method: str, query: Pairs, headers: Pairs, signed: Sequenc
 
 def encode_query(query: Pairs) -> str:
     """A query string in canonical form: encoded, then sorted."""
-    encoded = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in query)
+    encoded = sorted((_encode(name), _encode(value)) for name, value in query)
     return "&".join(f"{name}={value}" for name, value in encoded)
+
+
+@lru_cache(maxsize=1024)
+def _encode(text: str) -> str:
+    """Remembered, because nearly all names and many values come again in the next query."""
+    return quote(text, safe="-_.~")
