@@ -139,7 +139,8 @@ class Note:
     """What is known of a call so far. Nobody but its own request changes it.
 
     ``claimed_key`` is the access key id of credentials that were not proven. ``parameters`` are those that ``add``
-    let through: cut, and without what must not be seen. ``is_recorded`` is set once a change has its record in its transaction.
+    let through: cut, and without what must not be seen. ``issued`` tells of credentials that the call gave out: it is
+    recorded like a change, whatever is said of reads. ``is_recorded`` is set once a change has its record in its transaction.
     """
 
     facts: RequestFacts
@@ -152,6 +153,7 @@ class Note:
     repositories: list[RepositoryArn] = field(default_factory=list)
     parameters: dict[str, Any] | None = None
     refusal: RegistryError | None = None
+    issued: Elements | None = None
     is_recorded: bool = False
 
     @property
@@ -176,8 +178,8 @@ def record(
 ) -> bytes:
     """One line, its newline included, of at most about ``MAX_RECORD`` bytes.
 
-    ``default`` is the registry of calls that named none. ``elements`` is the answer of a change; what reads answer is
-    never recorded, for among it are passwords and download URLs. ``omitted`` records of such calls were left out before.
+    ``default`` is the registry of calls that named none. ``elements`` is the answer of a change, or what was issued; what
+    reads answer is never recorded, for among it are passwords and download URLs. ``omitted`` records of such calls were left out before.
     """
     registry = note.registry or default
     event = _Event(

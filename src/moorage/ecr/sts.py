@@ -5,7 +5,7 @@ not served, understand the refusal in the same form.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
@@ -192,14 +192,14 @@ async def _assume_role(context: Context, request: Request, signed: SignedCaller,
     wanted = read_wanted("AssumeRole", form)
     _note_wanted(request, wanted)
     granted = await context.database.read(sessions.assume_role, signed.caller, wanted)
-    return _role_result(context, granted)
+    return _role_result(context, request, granted)
 
 
 async def _get_session_token(context: Context, request: Request, signed: SignedCaller, form: Form) -> Members:
     seconds = read_own_seconds("GetSessionToken", form)
     request.note.add(durationSeconds=seconds)
     granted = await context.database.read(sessions.get_session_token, signed.caller, seconds)
-    return [_credentials(context, granted)]
+    return [_credentials(context, request, granted)]
 
 
 async def _assume_role_with_web_identity(context: Context, request: Request, form: Form) -> Members:
@@ -214,8 +214,14 @@ async def _assume_role_with_web_identity(context: Context, request: Request, for
     granted = await context.database.read(
         sessions.assume_role_with_web_identity, request.facts, identity.provider, identity.claims, wanted
     )
+    _note_issued(
+        request,
+        subjectFromWebIdentityToken=identity.subject,
+        audience=identity.audience,
+        provider=identity.provider.arn,
+    )
     return [
-        *_role_result(context, granted),
+        *_role_result(context, request, granted),
         ("SubjectFromWebIdentityToken", identity.subject),
         ("Audience", identity.audience),
         ("Provider", identity.provider.arn),
@@ -232,15 +238,17 @@ def _note_wanted(request: Request, wanted: Wanted) -> None:
     )
 
 
-def _role_result(context: Context, granted: Granted) -> Members:
+def _role_result(context: Context, request: Request, granted: Granted) -> Members:
     session = granted.session
-    user: Members = [("AssumedRoleId", f"{session.unique_id}:{session.name}"), ("Arn", granted.principal_arn)]
+    user_id = f"{session.unique_id}:{session.name}"
+    user: Members = [("AssumedRoleId", user_id), ("Arn", granted.principal_arn)]
     size = granted.packed_percent
     packed: Members = [] if size is None else [("PackedPolicySize", str(size))]
-    return [_credentials(context, granted), ("AssumedRoleUser", user), *packed]
+    _note_issued(request, assumedRoleUser={"assumedRoleId": user_id, "arn": granted.principal_arn})
+    return [_credentials(context, request, granted), ("AssumedRoleUser", user), *packed]
 
 
-def _credentials(context: Context, granted: Granted) -> tuple[str, Members]:
+def _credentials(context: Context, request: Request, granted: Granted) -> tuple[str, Members]:
     made = temporary.issue_credentials(
         context.keyring,
         granted.account_id,
@@ -249,7 +257,14 @@ def _credentials(context: Context, granted: Granted) -> tuple[str, Members]:
         granted.key_created_at,
         granted.session,
     )
+    told = {"accessKeyId": made.access_key_id, "expiration": audit.event_time(made.expires_at)}
+    _note_issued(request, credentials=told)
     return sts_xml.credentials(made)
+
+
+def _note_issued(request: Request, **elements: Any) -> None:
+    """For the audit: what was given out, and to whom; what opens anything is no part of it."""
+    request.note.issued = {**(request.note.issued or {}), **elements}
 
 
 _SIGNED: Final[Mapping[str, Callable[[Context, Request, SignedCaller, Form], Awaitable[Members]]]] = {

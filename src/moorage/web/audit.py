@@ -246,10 +246,13 @@ class AuditTrail:
 
     def _compose(self, exchange: Exchange, note: Note, omitted: int = 0) -> bytes:
         failure = self._failure(exchange, note)
-        return audit.record(note, new_request_id(), self._default, failure=failure, omitted=omitted)
+        issued = None if failure else note.issued
+        return audit.record(
+            note, new_request_id(), self._default, elements=issued, failure=failure, omitted=omitted
+        )
 
     def _wants(self, note: Note) -> bool:
-        if self._reads == "all" or not note.is_read_only:
+        if self._reads == "all" or not note.is_read_only or note.issued is not None:
             return True
         return self._reads == "denied" and isinstance(note.refusal, (AuthenticationError, AccessDenied))
 
