@@ -1,13 +1,15 @@
 """Databases on the PostgreSQL server that ``MOORAGE_TEST_DATABASE`` names, one after the other for each test.
 
-A database is migrated once for each process of the tests; whoever takes it finds it empty. All are dropped at the end.
+A database is migrated once for each process of the tests; whoever takes it finds it empty, and with it the sessions
+that those before left. All are dropped at the end.
 """
 
 import atexit
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
-from itertools import count
+from itertools import chain, count
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,6 +18,7 @@ import psycopg
 from moorage.config import Settings
 from moorage.metadata.migrate_postgresql import migrate_postgresql
 from moorage.metadata.postgresql import PostgresqlDatabase
+from moorage.metadata.postgresql_session import Session
 from moorage.metadata.tables import metadata
 
 VARIABLE = "MOORAGE_TEST_DATABASE"
@@ -33,6 +36,8 @@ class Databases:
         self._server = server
         self._free: list[str] = []
         self._all: dict[str, psycopg.Connection[Any]] = {}
+        #: By URL. A new session plans every statement anew, which takes longer than most tests.
+        self.sessions: defaultdict[str, list[Session]] = defaultdict(list)
         self._numbers = count()
         atexit.register(self.drop)
 
@@ -66,9 +71,12 @@ class Databases:
 
     def drop(self) -> None:
         """Leave nothing behind."""
+        for session in chain.from_iterable(self.sessions.values()):
+            session.close()
         for url, connection in self._all.items():
             connection.close()
             self.run(f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
+        self.sessions.clear()
         self._all.clear()
 
 
@@ -79,12 +87,13 @@ def databases() -> Databases:
 
 
 class BorrowedDatabase(PostgresqlDatabase):
-    """A ``PostgresqlDatabase`` that another test gets when this one closes it."""
+    """A ``PostgresqlDatabase`` that another test gets when this one closes it, with the sessions that still work."""
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         self.url = databases().take()
         super().__init__(self.url, settings, clock=clock)
         self._is_given_back = False
+        self._idle.extend(databases().sessions.pop(self.url, ()))
 
     def close(self) -> None:
         """See ``Database``."""
@@ -92,3 +101,9 @@ class BorrowedDatabase(PostgresqlDatabase):
             self._is_given_back = True
             super().close()
             databases().give_back(self.url)
+
+    def _drop_idle(self) -> None:
+        if self._is_closed:
+            while self._idle:
+                databases().sessions[self.url].append(self._idle.pop())
+        super()._drop_idle()
