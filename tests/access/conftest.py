@@ -6,6 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.access.office import Office
+from tests.support.scratch import scratch
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory: nothing here is about a disk."""
+    with scratch() as directory:
+        yield directory
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A PostgreSQL server to throw away: started on loopback, stopped at any time, gone at the end.
 
-``python -m tests.postgresql.server COMMAND …`` runs a command with ``MOORAGE_TEST_DATABASE`` naming one.
+``python -m tests.postgresql.server COMMAND …`` runs a command with ``MOORAGE_TEST_DATABASE`` naming one. The directories
+of its tests are in memory too: the same tests run on a disk with SQLite.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from tests.serving import free_port
 from tests.support.postgresql import VARIABLE
+from tests.support.scratch import IN_MEMORY
 
 #: Nothing here has to survive a power cut, and a test cannot wait for a disk.
 _OPTIONS = ("fsync=off", "full_page_writes=off", "max_connections=200", "listen_addresses='127.0.0.1'")
@@ -37,7 +39,7 @@ class Server:
     def __init__(self, *options: str) -> None:
         """Initialized, not yet started. ``options`` are further settings of ``postgresql.conf``."""
         self._bin = binaries()
-        self._directory = Path(tempfile.mkdtemp(prefix="moorage-postgresql-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="moorage-postgresql-", dir=IN_MEMORY))
         if os.getuid() == 0:
             shutil.chown(self._directory, "postgres")
         self._data = self._directory / "data"
@@ -114,12 +116,17 @@ def running(*options: str) -> Iterator[Server]:
 def main(command: Sequence[str]) -> int:
     """See the module; the exit status of the command."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with running() as server, subprocess.Popen(command, env=os.environ | {VARIABLE: server.url()}) as process:
+    with running() as server, subprocess.Popen(command, env=os.environ | _variables(server)) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
             process.terminate()
             return process.wait()
+
+
+def _variables(server: Server) -> dict[str, str]:
+    directories = {} if IN_MEMORY is None else {"PYTEST_DEBUG_TEMPROOT": str(IN_MEMORY)}
+    return {VARIABLE: server.url()} | directories
 
 
 if __name__ == "__main__":
