@@ -9,10 +9,11 @@ from moorage.cli.answers import Output, OutputOption
 from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, pairs, read_document
 from moorage.cli.flags import fail, with_settings
 from moorage.config import Settings
+from moorage.domain.iam import DEFAULT_SESSION, LONGEST_SESSION, SHORTEST_SESSION
 from moorage.services import principal_policies, principals
 
 _TRUST_HELP = "File with the policy that says who may assume the role; - is standard input."
-_SECONDS_HELP = "Seconds that a session lasts at most, 900 to 43200."
+_SECONDS_HELP = f"Seconds that a session lasts at most, {SHORTEST_SESSION} to {LONGEST_SESSION}."
 
 
 def group() -> typer.Typer:
@@ -36,7 +37,7 @@ def create(
     name: kinds.RoleName,
     trust: Annotated[str, typer.Option("--trust", metavar="FILE", help=_TRUST_HELP)],
     path: PathOption = "/",
-    max_session: Annotated[int, typer.Option("--max-session", help=_SECONDS_HELP)] = principals.DEFAULT_SESSION,
+    max_session: Annotated[int, typer.Option("--max-session", help=_SECONDS_HELP)] = DEFAULT_SESSION,
     tags: TagOption = None,
     account: AccountOption = None,
     output: OutputOption = Output.TEXT,

@@ -14,6 +14,11 @@ from moorage.domain.names import RegistryId
 #: Kinds of principal that people make; the third is the root that every account has.
 PrincipalKind = Literal["user", "role"]
 
+#: Seconds that a session of a role lasts at least, at most, and where nobody says how long.
+SHORTEST_SESSION: Final = 900
+LONGEST_SESSION: Final = 43_200
+DEFAULT_SESSION: Final = 3_600
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]+")
 _PATH: Final = re.compile(r"/|/[!-~]+/")
 _ISSUER: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)*/?")

@@ -162,6 +162,11 @@ def set_tags(tx: Transaction, principal_id: int, tags: Mapping[str, str]) -> Non
     tx.run(_SET_TAGS, which=principal_id, tags=_encode(tags))
 
 
+def read_tags(row: PrincipalRow) -> dict[str, str]:
+    """The tags of a principal, by their keys as they were written."""
+    return msgspec.json.decode(row.tags, type=dict[str, str])
+
+
 def set_boundary(tx: Transaction, principal_id: int, policy_arn: str | None) -> None:
     """Bound what a principal may do by a policy, or no more; what was derived for it is out of date."""
     tx.run(_SET_BOUNDARY, which=principal_id, boundary=policy_arn)

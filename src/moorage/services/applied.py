@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
 import structlog
 
 from moorage.domain.caller import Caller, RegistryKey, Session
 from moorage.domain.iam import principal_arn
 from moorage.metadata import policies, principals, registries, resource_policies
-from moorage.metadata.principals import PrincipalRow
+from moorage.metadata.principals import read_tags
 from moorage.metadata.transaction import Transaction
 from moorage.rules.policy import actions, managed
 from moorage.rules.policy.decision import Attached
@@ -122,12 +121,8 @@ def _read_identity(tx: Transaction, principal_id: int) -> Identity:
         Principal(_KINDS.get(row.kind, PrincipalKind.SESSION), arn, row.account_id, row.unique_id),
         tuple(_read_policies(tx, principal_id, row.account_id)),
         None if row.boundary is None else _attached(tx, row.account_id, row.boundary),
-        by_small_letters(_read_tags(row)),
+        by_small_letters(read_tags(row)),
     )
-
-
-def _read_tags(row: PrincipalRow) -> dict[str, str]:
-    return msgspec.json.decode(row.tags, type=dict[str, str])
 
 
 def _read_policies(tx: Transaction, principal_id: int, account_id: str) -> Iterator[Attached]:

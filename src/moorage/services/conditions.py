@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from moorage.domain.caller import Caller, RegistryKey
+from moorage.domain.caller import Caller, RegistryKey, RequestFacts, Session
 from moorage.metadata import repositories
 from moorage.metadata.transaction import Transaction
 from moorage.services import applied
@@ -51,21 +51,21 @@ class RequestContext:
             return found
         family, slash, tag = key.partition("/")
         if not slash:
-            read = _FACTS.get(key)
-            return self._of_session(key) if read is None else read(self)
+            return self._of_session(key) if key not in _FACTS else self._of_request(key)
         if family == "aws:principaltag":
             return None if self._identity is None else self._identity.tags.get(tag)
         return self._resource_tags().get(tag) if family in _RESOURCE_TAGS else None
+
+    def _of_request(self, key: str) -> tuple[str, ...] | None:
+        caller = self._caller
+        if key in _OF_TIME and caller.is_lasting:
+            raise TimeMatters
+        return _given(_FACTS[key](caller.request, self._registry.region, caller.session))
 
     def _of_session(self, key: str) -> tuple[str, ...] | None:
         """What a session was given when it began."""
         session = self._caller.session
         return None if session is None else _given(session.facts.get(key, ""))
-
-    def token_issue_time(self) -> tuple[str, ...] | None:
-        """When the session began; whoever has none has not this key."""
-        session = self._caller.session
-        return None if session is None else (iso(session.issued_at),)
 
     def _resource_tags(self) -> Tags:
         if self._tags is None:
@@ -77,34 +77,11 @@ class RequestContext:
             self._tags = applied.by_small_letters(found)
         return self._tags
 
-    def current_time(self) -> tuple[str, ...]:
-        """When the request came, to the second, as IAM writes times."""
-        return (iso(self._received_at()),)
 
-    def epoch_time(self) -> tuple[str, ...]:
-        """When the request came, in seconds."""
-        return (str(self._received_at() // 1_000_000),)
-
-    def _received_at(self) -> int:
-        if self._caller.is_lasting:
-            raise TimeMatters
-        return self._caller.request.received_at
-
-    def secure_transport(self) -> tuple[str, ...]:
-        """Whether the client's own connection is encrypted."""
-        return ("true" if self._caller.request.is_tls else "false",)
-
-    def source_ip(self) -> tuple[str, ...] | None:
-        """Where the client is."""
-        return _given(self._caller.request.source_ip)
-
-    def user_agent(self) -> tuple[str, ...] | None:
-        """What the client says it is."""
-        return _given(self._caller.request.user_agent)
-
-    def requested_region(self) -> tuple[str, ...]:
-        """Where the registry is that is asked."""
-        return (self._registry.region,)
+def circumstances(facts: RequestFacts, region: str, session: Session | None) -> dict[str, tuple[str, ...]]:
+    """What is known of a request whoever makes it, and since when its session lasts; ``region`` is the one asked."""
+    told = {key: tell(facts, region, session) for key, tell in _FACTS.items()}
+    return {key: (value,) for key, value in told.items() if value}
 
 
 def iso(micros: int) -> str:
@@ -117,12 +94,14 @@ def _given(text: str) -> tuple[str, ...] | None:
 
 
 _RESOURCE_TAGS: Final = frozenset({"aws:resourcetag", "ecr:resourcetag"})
-_FACTS: Final[Mapping[str, Callable[[RequestContext], tuple[str, ...] | None]]] = {
-    "aws:currenttime": RequestContext.current_time,
-    "aws:epochtime": RequestContext.epoch_time,
-    "aws:requestedregion": RequestContext.requested_region,
-    "aws:securetransport": RequestContext.secure_transport,
-    "aws:sourceip": RequestContext.source_ip,
-    "aws:tokenissuetime": RequestContext.token_issue_time,
-    "aws:useragent": RequestContext.user_agent,
+_OF_TIME: Final = frozenset({"aws:currenttime", "aws:epochtime"})
+#: What each key says of a request to a region in a session; nothing is said by an empty text. Times are to the second.
+_FACTS: Final[Mapping[str, Callable[[RequestFacts, str, Session | None], str]]] = {
+    "aws:currenttime": lambda facts, _region, _session: iso(facts.received_at),
+    "aws:epochtime": lambda facts, _region, _session: str(facts.received_at // 1_000_000),
+    "aws:requestedregion": lambda _facts, region, _session: region,
+    "aws:securetransport": lambda facts, _region, _session: "true" if facts.is_tls else "false",
+    "aws:sourceip": lambda facts, _region, _session: facts.source_ip,
+    "aws:tokenissuetime": lambda _facts, _region, session: "" if session is None else iso(session.issued_at),
+    "aws:useragent": lambda facts, _region, _session: facts.user_agent,
 }

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from moorage.domain import iam
 from moorage.domain.errors import (
     DeleteConflict,
@@ -18,19 +16,21 @@ from moorage.domain.errors import (
     NoSuchEntity,
     TooManyResourceTags,
 )
-from moorage.domain.iam import Path, PrincipalKind, PrincipalName
+from moorage.domain.iam import (
+    DEFAULT_SESSION,
+    LONGEST_SESSION,
+    SHORTEST_SESSION,
+    Path,
+    PrincipalKind,
+    PrincipalName,
+)
 from moorage.domain.names import RegistryId
 from moorage.metadata import access_keys, policies, principals
-from moorage.metadata.principals import PrincipalRow
+from moorage.metadata.principals import PrincipalRow, read_tags
 from moorage.metadata.transaction import Transaction
 from moorage.rules.policy.document import Kind
 from moorage.rules.resource_tags import check_resource_tags, merge_resource_tags, remove_resource_tags
 from moorage.services import accounts, policy_texts
-
-#: Seconds that a session of a role lasts at least and at most.
-SHORTEST_SESSION: Final = 900
-LONGEST_SESSION: Final = 43_200
-DEFAULT_SESSION: Final = 3_600
 
 _TRUST_SIZE: Final = 2_048
 
@@ -200,7 +200,7 @@ def tag_principal(
     row = get_row(tx, account_id, kind, name)
     added = _check_tags(tags)
     replaced = {key.lower() for key in added}
-    kept = {key: value for key, value in _tags(row).items() if key.lower() not in replaced}
+    kept = {key: value for key, value in read_tags(row).items() if key.lower() not in replaced}
     principals.set_tags(tx, row.id, _merge(kept, added))
 
 
@@ -209,7 +209,7 @@ def untag_principal(
 ) -> None:
     """Remove the tags of these keys, those that are there. Raises ``NoSuchEntity``, ``ResourceTagInvalid``."""
     row = get_row(tx, account_id, kind, name)
-    principals.set_tags(tx, row.id, remove_resource_tags(_tags(row), keys))
+    principals.set_tags(tx, row.id, remove_resource_tags(read_tags(row), keys))
 
 
 def _check_tags(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -227,10 +227,6 @@ def _merge(kept: dict[str, str], added: dict[str, str]) -> dict[str, str]:
         raise InvalidRequest(text=f"A user or role takes at most {error.facts['limit']} tags") from error
 
 
-def _tags(row: PrincipalRow) -> dict[str, str]:
-    return msgspec.json.decode(row.tags, type=dict[str, str])
-
-
 def _principal(row: PrincipalRow) -> Principal:
     kind: PrincipalKind = "user" if row.kind == "user" else "role"
     return Principal(
@@ -241,7 +237,7 @@ def _principal(row: PrincipalRow) -> Principal:
         unique_id=row.unique_id,
         created_at=row.created_at,
         boundary=row.boundary,
-        tags=_tags(row),
+        tags=read_tags(row),
         trust_policy=row.trust_policy,
         max_session_seconds=row.max_session_seconds,
     )

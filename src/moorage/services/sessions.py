@@ -19,7 +19,7 @@ from moorage.domain.errors import (
     SessionTooLarge,
     WebIdentityInvalid,
 )
-from moorage.domain.iam import PolicyArn, RoleArn
+from moorage.domain.iam import DEFAULT_SESSION, LONGEST_SESSION, SHORTEST_SESSION, PolicyArn, RoleArn
 from moorage.domain.names import RegistryId
 from moorage.metadata import accounts, principals
 from moorage.metadata.principals import PrincipalRow
@@ -30,8 +30,6 @@ from moorage.services import identity_providers, policies, policy_texts, trust
 from moorage.services.accounts import find_key_holder
 from moorage.services.identity_providers import IdentityProvider
 
-SHORTEST_SECONDS: Final = 900
-DEFAULT_SECONDS: Final = 3_600
 #: A session that was begun from another session lasts an hour at most; so does a root's own.
 CHAINED_SECONDS: Final = 3_600
 ROOT_SECONDS: Final = 3_600
@@ -219,7 +217,7 @@ def _find_role(tx: Transaction, role: RoleArn) -> PrincipalRow | None:
 
 
 def _role_seconds(wanted: Wanted, row: PrincipalRow, *, is_chained: bool) -> int:
-    seconds = DEFAULT_SECONDS if wanted.seconds is None else wanted.seconds
+    seconds = DEFAULT_SESSION if wanted.seconds is None else wanted.seconds
     if seconds > row.max_session_seconds:
         if wanted.seconds is None:
             return row.max_session_seconds
@@ -274,7 +272,7 @@ def _check_wanted(wanted: Wanted) -> None:
     if wanted.external_id is not None:
         _check_text("externalId", wanted.external_id, _EXTERNAL_ID)
     if wanted.seconds is not None:
-        _check_seconds(wanted.seconds, 43_200)
+        _check_seconds(wanted.seconds, LONGEST_SESSION)
     if len(wanted.policy_arns) > MAX_POLICY_ARNS:
         raise invalid("policyArns", "Member must have length less than or equal to 10")
     keys = {key.lower() for key, _ in wanted.tags}
@@ -288,10 +286,10 @@ def _check_text(name: str, value: str, form: re.Pattern[str]) -> None:
 
 
 def _check_seconds(seconds: int, longest: int) -> None:
-    if not SHORTEST_SECONDS <= seconds <= longest:
+    if not SHORTEST_SESSION <= seconds <= longest:
         bound = (
-            f"greater than or equal to {SHORTEST_SECONDS}"
-            if seconds < SHORTEST_SECONDS
+            f"greater than or equal to {SHORTEST_SESSION}"
+            if seconds < SHORTEST_SESSION
             else f"less than or equal to {longest}"
         )
         raise invalid("durationSeconds", f"Member must have value {bound}")

@@ -3,19 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from moorage.domain.caller import Caller, RequestFacts, Session
 from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsUnknown
 from moorage.domain.iam import RoleArn
 from moorage.metadata import accounts, principals
-from moorage.metadata.principals import PrincipalRow
+from moorage.metadata.principals import PrincipalRow, read_tags
 from moorage.metadata.transaction import Transaction
 from moorage.rules.policy.decision import Attached, Policies, decide_trust
 from moorage.rules.policy.document import Kind, Policy, PolicyInvalid, parse
 from moorage.rules.policy.request import Principal, PrincipalKind, Request
 from moorage.services import applied
-from moorage.services.conditions import iso
+from moorage.services.conditions import circumstances
 
 #: Condition keys in small letters, with their values.
 Facts = Mapping[str, tuple[str, ...]]
@@ -73,27 +71,9 @@ def get_standing(tx: Transaction, caller: Caller) -> Standing:
     return Standing(identity.principal, own, tags)
 
 
-def _tags(row: PrincipalRow) -> dict[str, str]:
-    return msgspec.json.decode(row.tags, type=dict[str, str])
-
-
 def tag_facts(prefix: str, tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Tags as condition keys, which know no capitals."""
     return {f"{prefix}{key.lower()}": (value,) for key, value in tags.items()}
-
-
-def circumstances(facts: RequestFacts, region: str, session: Session | None) -> dict[str, tuple[str, ...]]:
-    """What is known of a request whoever makes it, and since when its session lasts."""
-    told = {
-        "aws:currenttime": iso(facts.received_at),
-        "aws:epochtime": str(facts.received_at // 1_000_000),
-        "aws:requestedregion": region,
-        "aws:securetransport": "true" if facts.is_tls else "false",
-        "aws:sourceip": facts.source_ip,
-        "aws:tokenissuetime": iso(session.issued_at) if session else "",
-        "aws:useragent": facts.user_agent,
-    }
-    return {key: (value,) for key, value in told.items() if value}
 
 
 def require_caller_trust(
@@ -126,7 +106,7 @@ def _require(
 ) -> None:
     trust = _trust_policy(row)
     if row is not None and trust is not None and role.account_id == row.account_id:
-        context = {**context, **tag_facts("aws:resourcetag/", _tags(row))}
+        context = {**context, **tag_facts("aws:resourcetag/", read_tags(row))}
         request = Request(standing.principal, action, str(role), role.account_id, dict(context))
         own = standing.policies
         applying = Policies(own.identity, own.boundary, own.session, Attached("trust", trust))
