@@ -88,17 +88,22 @@ def fresh_database(directory: Path, *, clock: Callable[[], int] = microseconds, 
 
 def execute(database: Database, sql: str) -> list[Any]:
     """Run a statement that no use case makes; returns its rows, if it has any."""
-
-    def run(tx: Transaction) -> list[Any]:
-        cursor: Any = tx._connection.execute(sql)
-        return list(cursor.fetchall()) if cursor.description else []
-
-    return database.write_now(run)
+    return database.write_now(_run, sql)
 
 
 def all_rows(database: Database) -> dict[str, list[Any]]:
-    """Everything that the database holds, by table."""
-    return {table.name: execute(database, f"SELECT * FROM {table.name}") for table in metadata.sorted_tables}
+    """Everything that the database holds, by table; in an order of its own, which no database promises by itself."""
+
+    def read(tx: Transaction) -> dict[str, list[Any]]:
+        names = [table.name for table in metadata.sorted_tables]
+        return {name: sorted(_run(tx, f"SELECT * FROM {name}"), key=repr) for name in names}
+
+    return database.write_now(read)
+
+
+def _run(tx: Transaction, sql: str) -> list[Any]:
+    cursor: Any = tx._connection.execute(sql)
+    return list(cursor.fetchall()) if cursor.description else []
 
 
 class Pause:
