@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from moorage.domain.caller import Caller, RequestFacts, Session
+from moorage.domain.caller import Caller, RequestFacts
 from moorage.domain.errors import AccessDenied, AccountSwitchedOff, CredentialsUnknown
 from moorage.domain.iam import RoleArn
 from moorage.metadata import accounts, principals
