@@ -285,14 +285,12 @@ def _keep_configured_key(
 
 def add_root_key(database: Database, master_key: MasterKey, account: RegistryId, key: AccessKey) -> None:
     """Seal a key and give it to an account's root."""
-    sealed = master_key.seal(key.secret_access_key.encode(), key.access_key_id.encode())
-    database.write_now(accounts.create_root_key, account, key.access_key_id, sealed)
+    database.write_now(accounts.create_root_key, account, key.access_key_id, seal_key(master_key, key))
 
 
-def create_root_key(settings: Settings, account: RegistryId, key: AccessKey) -> None:
-    """Give an account's root another key, beside a running server or without one. Raises what ``office`` raises."""
-    with office(settings) as desk:
-        add_root_key(desk.database, desk.master_key, account, key)
+def seal_key(master_key: MasterKey, key: AccessKey) -> bytes:
+    """The secret of a key as it is kept, bound to the key's id."""
+    return master_key.seal(key.secret_access_key.encode(), key.access_key_id.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +299,7 @@ class Desk:
 
     database: Database
     master_key: MasterKey
+    region: str
 
 
 @contextmanager
@@ -318,7 +317,7 @@ def office(settings: Settings) -> Iterator[Desk]:
     master_key, database = load_master_key(settings), open_database(settings)
     try:
         _open_keys(database.read_now(accounts.list_server_keys), master_key)
-        yield Desk(database, master_key)
+        yield Desk(database, master_key, settings.region)
     finally:
         database.close()
 

@@ -43,7 +43,8 @@ class Fuzzed:
         found = Credentials.read(self.settings.data_dir)
         self.key = (found.access_key_id, found.secret_access_key)
         other = generate_access_key()
-        wiring.create_root_key(self.settings, RegistryId(ACCOUNTS[1]), other)
+        with wiring.office(self.settings) as desk:
+            wiring.add_root_key(desk.database, desk.master_key, RegistryId(ACCOUNTS[1]), other)
         self._other_key = (other.access_key_id, other.secret_access_key)
         self._application = build(self.settings)
         self._lines: list[bytes] = []

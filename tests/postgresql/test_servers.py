@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from moorage import wiring
-from moorage.auth.credentials import generate_access_key
+from moorage.auth.credentials import AccessKey, generate_access_key
 from moorage.cli import checks
 from moorage.cli.serve import REFUSALS
 from moorage.config import Settings
@@ -253,15 +253,21 @@ def test_a_directory_of_sqlite_is_refused(url: str, tmp_path: Path) -> None:
     assert "needs a data directory of its own" in refusal(settings(url, tmp_path))
 
 
+def create_root_key(of: Settings, account: RegistryId, key: AccessKey) -> None:
+    """Give an account's root a key, as a command does."""
+    with wiring.office(of) as desk:
+        wiring.add_root_key(desk.database, desk.master_key, account, key)
+
+
 def test_a_key_is_made_under_the_right_master_key_alone(url: str, tmp_path: Path) -> None:
     """One that nobody could open again is not made."""
     wiring.prepare(settings(url, tmp_path))
     key = generate_access_key()
     with pytest.raises(wiring.StartRefused):
-        wiring.create_root_key(
+        create_root_key(
             settings(url, tmp_path, master_key=base64.b64encode(bytes(32)).decode()), OTHER_ACCOUNT, key
         )
-    wiring.create_root_key(settings(url, tmp_path), OTHER_ACCOUNT, key)
+    create_root_key(settings(url, tmp_path), OTHER_ACCOUNT, key)
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT id FROM access_key WHERE id = %s", (key.access_key_id,)).fetchall()
     assert found == [(key.access_key_id,)]

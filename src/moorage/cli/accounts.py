@@ -6,10 +6,13 @@ import typer
 
 from moorage.cli import answers
 from moorage.cli.answers import Output, OutputOption
+from moorage.cli.changes import ORGANIZATIONS, Change, shown
 from moorage.cli.desk import at_work, every
 from moorage.cli.flags import with_settings
 from moorage.config import Settings
+from moorage.domain.audit import Elements
 from moorage.services import accounts
+from moorage.services.accounts import Account
 
 Number = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Twelve digits.")]
 
@@ -35,9 +38,19 @@ def create(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Make an account. Its root gets a key from `moorage credentials create`."""
+    change = Change[Account]("CreateAccount", {"accountName": name}, _told, source=ORGANIZATIONS)
     with at_work(settings, account) as work:
-        made = work.write(accounts.create_account, name)
+        made = work.write(change, accounts.create_account, name)
     answers.show({"Account": answers.account(made)}, output)
+
+
+def _told(made: Account) -> Elements:
+    return {"account": shown(answers.account(made))}
+
+
+def _switch(event: str, account: str) -> Change[None]:
+    """AWS can only close accounts for good, so the names are ours."""
+    return Change(event, {"accountId": account}, source=ORGANIZATIONS)
 
 
 def list_accounts(settings: Settings, output: OutputOption = Output.TEXT) -> None:
@@ -62,12 +75,12 @@ def show(settings: Settings, account: Number, output: OutputOption = Output.TEXT
 def disable(settings: Settings, account: Number) -> None:
     """Refuse every key of an account from the next request on, and every token that it was given."""
     with at_work(settings, account) as work:
-        work.write(accounts.set_account_active, is_active=False)
+        work.write(_switch("DisableAccount", account), accounts.set_account_active, is_active=False)
     typer.echo(f"account {account} is switched off")
 
 
 def enable(settings: Settings, account: Number) -> None:
     """Accept the keys of an account again."""
     with at_work(settings, account) as work:
-        work.write(accounts.set_account_active, is_active=True)
+        work.write(_switch("EnableAccount", account), accounts.set_account_active, is_active=True)
     typer.echo(f"account {account} is switched on")

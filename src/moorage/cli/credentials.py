@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from moorage.auth.credentials import AccessKey, generate_access_key, render_credentials_file
-from moorage.cli.flags import fail, with_settings
-from moorage.cli.serve import REFUSALS
+from moorage.cli.changes import Change
+from moorage.cli.desk import at_work
+from moorage.cli.flags import with_settings
 from moorage.config import Settings
-from moorage.domain.errors import RegistryIdInvalid, Unavailable
-from moorage.domain.names import RegistryId
-from moorage.wiring import DataDirectoryMissing, create_root_key
+from moorage.services import accounts
+from moorage.wiring import seal_key
 
 
 class Output(StrEnum):
@@ -44,14 +44,11 @@ def create(
 ) -> None:
     """Make a root access key for an account, which is made too if it does not exist. Its secret is shown once."""
     key = generate_access_key()
-    try:
-        create_root_key(settings, RegistryId.parse(account), key)
-    except RegistryIdInvalid:
-        fail(f"account: '{account}' is not twelve digits")
-    except (DataDirectoryMissing, *REFUSALS, OSError) as error:
-        fail(str(error), code=1)
-    except Unavailable as error:
-        fail(f"not now: {error.facts['what']}", code=1)
+    told = {"accessKey": {"accessKeyId": key.access_key_id, "status": "Active"}}
+    change = Change[None]("CreateAccessKey", {}, lambda _: told)
+    with at_work(settings, account) as work:
+        sealed = seal_key(work.desk.master_key, key)
+        work.write(change, accounts.create_root_key, key.access_key_id, sealed)
     typer.echo(render(key, account, output))
 
 

@@ -7,13 +7,17 @@ from typing import Annotated, Concatenate, Final, ParamSpec, TypeVar
 
 import typer
 
+from moorage.cli.changes import Change
 from moorage.cli.flags import fail
 from moorage.cli.serve import REFUSALS
 from moorage.config import Settings
+from moorage.domain.audit import Elements
+from moorage.domain.caller import RegistryKey
 from moorage.domain.errors import RegistryError, RegistryIdInvalid, Unavailable
 from moorage.domain.iam import PrincipalKind
 from moorage.domain.names import RegistryId
 from moorage.metadata.transaction import Transaction
+from moorage.services.audit import Recording
 from moorage.web.messages import SENTENCES, render
 from moorage.wiring import DataDirectoryMissing, Desk, office
 
@@ -46,12 +50,20 @@ class Work:
 
     def write(
         self,
+        change: Change[Result],
         use_case: Callable[Concatenate[Transaction, RegistryId, Arguments], Result],
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> Result:
-        """Run a use case that changes something. Raises what it raises."""
-        return self.desk.database.write_now(use_case, self.account, *args, **kwargs)
+        """Run a use case that changes something, with its record in the same transaction. Raises what it raises."""
+        note = change.note(RegistryKey(self.account, self.desk.region))
+
+        def described(result: Result) -> Elements:
+            note.add(**change.learned(result))
+            return change.answer(result)
+
+        recording = Recording(note, described)
+        return recording.change_now(self.desk.database, use_case, self.account, *args, **kwargs)
 
     def read(
         self,

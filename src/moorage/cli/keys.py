@@ -15,9 +15,11 @@ from moorage.auth.credentials import (
 )
 from moorage.cli import answers
 from moorage.cli.answers import OutputOption
+from moorage.cli.changes import Change, shown
 from moorage.cli.desk import AccountOption, UserOption, at_work, every
 from moorage.cli.flags import fail, with_settings
 from moorage.config import Settings
+from moorage.domain.audit import Elements
 from moorage.services import access_keys
 from moorage.services.access_keys import KeyFacts
 
@@ -62,9 +64,14 @@ def create(
 ) -> None:
     """Give a user an access key. Its secret is shown now and never again; one that you brought is not shown."""
     key = imported_key() if from_environment else generate_access_key()
+    change = Change("CreateAccessKey", {"userName": user}, _told)
     with at_work(settings, account) as work:
-        made = work.write(access_keys.create_access_key, user, key, work.desk.master_key)
+        made = work.write(change, access_keys.create_access_key, user, key, work.desk.master_key)
     typer.echo(render_imported(made, output) if from_environment else render_new(made, key, output))
+
+
+def _told(made: KeyFacts) -> Elements:
+    return {"accessKey": shown(answers.key(made))}
 
 
 def imported_key() -> AccessKey:
@@ -116,22 +123,29 @@ def list_keys(
     answers.show_list(document, output, "AccessKeyId", "UserName", "Status", "CreateDate")
 
 
+def _switch(access_key_id: str, status: str) -> Change[None]:
+    return Change("UpdateAccessKey", {"accessKeyId": access_key_id, "status": status})
+
+
 def disable(settings: Settings, access_key_id: KeyId, account: AccountOption = None) -> None:
     """Refuse a key from the next request on, and every token that it was given."""
     with at_work(settings, account) as work:
-        work.write(access_keys.set_key_active, access_key_id, is_active=False)
+        change = _switch(access_key_id, "Inactive")
+        work.write(change, access_keys.set_key_active, access_key_id, is_active=False)
     typer.echo(f"access key {access_key_id} is switched off")
 
 
 def enable(settings: Settings, access_key_id: KeyId, account: AccountOption = None) -> None:
     """Accept a key again."""
     with at_work(settings, account) as work:
-        work.write(access_keys.set_key_active, access_key_id, is_active=True)
+        change = _switch(access_key_id, "Active")
+        work.write(change, access_keys.set_key_active, access_key_id, is_active=True)
     typer.echo(f"access key {access_key_id} is switched on")
 
 
 def delete(settings: Settings, access_key_id: KeyId, account: AccountOption = None) -> None:
     """Remove a key for good."""
     with at_work(settings, account) as work:
-        work.write(access_keys.delete_access_key, access_key_id)
+        change = Change[None]("DeleteAccessKey", {"accessKeyId": access_key_id})
+        work.write(change, access_keys.delete_access_key, access_key_id)
     typer.echo(f"access key {access_key_id} is removed")

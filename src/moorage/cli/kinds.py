@@ -7,10 +7,13 @@ import typer
 
 from moorage.cli import answers
 from moorage.cli.answers import Output, OutputOption
+from moorage.cli.changes import Change, named, shown, tagged
 from moorage.cli.desk import AccountOption, at_work, every, pairs
 from moorage.config import Settings
+from moorage.domain.audit import Elements
 from moorage.domain.iam import PrincipalKind
 from moorage.services import principals
+from moorage.services.principals import Principal
 
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
 RoleName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the role.")]
@@ -42,7 +45,8 @@ def removal(kind: PrincipalKind, condition: str) -> Command:
 
     def command(settings: Settings, name: str, account: AccountOption = None) -> None:
         with at_work(settings, account) as work:
-            work.write(principals.delete_principal, kind, name)
+            change = Change[None](f"Delete{kind.capitalize()}", named(kind, name))
+            work.write(change, principals.delete_principal, kind, name)
         typer.echo(f"{kind} {name} is removed")
 
     return _described(command, f"Remove a {kind} that {condition}.", kind)
@@ -54,7 +58,8 @@ def tagging(kind: PrincipalKind) -> Command:
     def command(settings: Settings, name: str, tags: _TagsToPut, account: AccountOption = None) -> None:
         given = pairs(tags)
         with at_work(settings, account) as work:
-            work.write(principals.tag_principal, kind, name, given)
+            change = Change[None](f"Tag{kind.capitalize()}", named(kind, name, tags=tagged(given)))
+            work.write(change, principals.tag_principal, kind, name, given)
         typer.echo(f"{kind} {name} is tagged")
 
     return _described(command, f"Put tags on a {kind}; policies can ask for them.", kind)
@@ -65,10 +70,16 @@ def untagging(kind: PrincipalKind) -> Command:
 
     def command(settings: Settings, name: str, keys: _KeysToTake, account: AccountOption = None) -> None:
         with at_work(settings, account) as work:
-            work.write(principals.untag_principal, kind, name, keys)
+            change = Change[None](f"Untag{kind.capitalize()}", named(kind, name, tagKeys=keys))
+            work.write(change, principals.untag_principal, kind, name, keys)
         typer.echo(f"{kind} {name} is untagged")
 
     return _described(command, f"Take tags from a {kind}.", kind)
+
+
+def made(principal: Principal) -> Elements:
+    """What the audit tells of one that was made."""
+    return {principal.kind: shown(answers.principal(principal))}
 
 
 def _described(command: Command, meaning: str, named: PrincipalKind | None = None) -> Command:

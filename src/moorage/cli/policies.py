@@ -12,6 +12,7 @@ import typer
 
 from moorage.cli import answers, simulate
 from moorage.cli.answers import Output, OutputOption
+from moorage.cli.changes import Change, named, shown
 from moorage.cli.desk import (
     AccountOption,
     PathOption,
@@ -25,8 +26,11 @@ from moorage.cli.desk import (
 )
 from moorage.cli.flags import fail, with_settings
 from moorage.config import Settings
+from moorage.domain import audit
+from moorage.domain.audit import Elements
 from moorage.domain.names import RepositoryName
 from moorage.services import policies, principal_policies, principals, resource_policies
+from moorage.services.policies import ManagedPolicy
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the policy.")]
 Reference = Annotated[
@@ -56,8 +60,8 @@ def group() -> typer.Typer:
         ("list", list_policies),
         ("show", show),
         ("delete", delete),
-        ("attach", attachment(principal_policies.attach_policy, "attached to", _ATTACH_HELP)),
-        ("detach", attachment(principal_policies.detach_policy, "detached from", _DETACH_HELP)),
+        ("attach", attachment(principal_policies.attach_policy, "Attach", "attached to", _ATTACH_HELP)),
+        ("detach", attachment(principal_policies.detach_policy, "Detach", "detached from", _DETACH_HELP)),
         ("boundary", boundary),
         ("lift", lift),
         ("simulate", simulate.simulate),
@@ -79,11 +83,18 @@ def lift(
     where = region or settings.region
     with at_work(settings, account) as work:
         if repository is None:
-            text = work.write(resource_policies.lift_registry_policy, where)
+            change = Change("DeleteRegistryPolicy", {}, _lifted, source=audit.ECR, region=where)
+            text = work.write(change, resource_policies.lift_registry_policy, where)
         else:
             name = RepositoryName.parse(repository)
-            text = work.write(resource_policies.lift_repository_policy, where, name)
+            named = {"repositoryName": name}
+            change = Change("DeleteRepositoryPolicy", named, _lifted, source=audit.ECR, region=where)
+            text = work.write(change, resource_policies.lift_repository_policy, where, name)
     typer.echo(text)
+
+
+def _lifted(text: str) -> Elements:
+    return {"policyText": text}
 
 
 def create(
@@ -96,9 +107,15 @@ def create(
 ) -> None:
     """Make a managed policy, which applies to nobody yet: `moorage policy attach` comes next."""
     text = read_document(document)
+    parameters = {"policyName": name, "path": path, "policyDocument": text}
+    change = Change("CreatePolicy", parameters, _told)
     with at_work(settings, account) as work:
-        made = work.write(policies.create_policy, name, text, path)
+        made = work.write(change, policies.create_policy, name, text, path)
     answers.show({"Policy": answers.policy(made)}, output)
+
+
+def _told(made: ManagedPolicy) -> Elements:
+    return {"policy": shown(answers.policy(made))}
 
 
 def put(
@@ -114,10 +131,18 @@ def put(
     inline = None if user is None and role is None else one_of(user, role)
     with at_work(settings, account) as work:
         if inline is None:
-            work.write(policies.put_policy, name, text)
+            given = {"policyDocument": text, "setAsDefault": True}
+            change = Change[ManagedPolicy]("CreatePolicyVersion", given, learned=_arn_of)
+            work.write(change, policies.put_policy, name, text)
         else:
-            work.write(principal_policies.put_inline, *inline, name, text)
+            parameters = named(*inline, policyName=name, policyDocument=text)
+            put_inline = Change[None](f"Put{inline[0].capitalize()}Policy", parameters)
+            work.write(put_inline, principal_policies.put_inline, *inline, name, text)
     typer.echo(f"policy {name} is put")
+
+
+def _arn_of(policy: ManagedPolicy) -> Elements:
+    return {"policyArn": policy.arn}
 
 
 def list_policies(
@@ -181,13 +206,21 @@ def delete(
     inline = None if user is None and role is None else one_of(user, role)
     with at_work(settings, account) as work:
         if inline is None:
-            work.write(policies.delete_policy, name)
+            change = Change[str]("DeletePolicy", {}, learned=_policy_arn)
+            work.write(change, policies.delete_policy, name)
         else:
-            work.write(principal_policies.delete_inline, *inline, name)
+            delete_inline = Change[None](
+                f"Delete{inline[0].capitalize()}Policy", named(*inline, policyName=name)
+            )
+            work.write(delete_inline, principal_policies.delete_inline, *inline, name)
     typer.echo(f"policy {name} is removed")
 
 
-def attachment(use_case: Callable[..., str], done: str, meaning: str) -> Callable[..., None]:
+def _policy_arn(arn: str) -> Elements:
+    return {"policyArn": arn}
+
+
+def attachment(use_case: Callable[..., str], verb: str, done: str, meaning: str) -> Callable[..., None]:
     """The command that runs a use case on a managed policy and one it applies to, and tells of it so."""
 
     def command(
@@ -199,11 +232,16 @@ def attachment(use_case: Callable[..., str], done: str, meaning: str) -> Callabl
     ) -> None:
         kind, name = one_of(user, role)
         with at_work(settings, account) as work:
-            arn = work.write(use_case, kind, name, policy)
+            change = Change(f"{verb}{kind.capitalize()}Policy", named(kind, name), learned=_policy_arn)
+            arn = work.write(change, use_case, kind, name, policy)
         typer.echo(f"{arn} is {done} {kind} {name}")
 
     command.__doc__ = meaning
     return command
+
+
+def _boundary(arn: str | None) -> Elements:
+    return {"permissionsBoundary": arn}
 
 
 def boundary(
@@ -221,5 +259,7 @@ def boundary(
     if none == (policy is not None):
         fail("either POLICY or --none is needed")
     with at_work(settings, account) as work:
-        arn = work.write(principal_policies.set_boundary, kind, name, policy)
+        event = f"{'Delete' if none else 'Put'}{kind.capitalize()}PermissionsBoundary"
+        change = Change(event, named(kind, name), learned=_boundary)
+        arn = work.write(change, principal_policies.set_boundary, kind, name, policy)
     typer.echo(f"{kind} {name} has no boundary" if arn is None else f"{kind} {name} is bounded by {arn}")

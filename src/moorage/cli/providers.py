@@ -6,10 +6,14 @@ import typer
 
 from moorage.cli import answers
 from moorage.cli.answers import Output, OutputOption
+from moorage.cli.changes import Change
 from moorage.cli.desk import AccountOption, at_work, every
 from moorage.cli.flags import with_settings
 from moorage.config import Settings
+from moorage.domain import iam
+from moorage.domain.audit import Elements
 from moorage.services import identity_providers
+from moorage.services.identity_providers import IdentityProvider
 
 Issuer = Annotated[str, typer.Argument(metavar="URL", help="The issuer's URL, as in the iss of its tokens.")]
 
@@ -37,9 +41,14 @@ def create(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Let roles trust an issuer; which of its tokens assume a role says the role's trust policy."""
+    change = Change("CreateOpenIDConnectProvider", {"url": url, "clientIDList": audience}, _told)
     with at_work(settings, account) as work:
-        made = work.write(identity_providers.create_provider, url, audience)
+        made = work.write(change, identity_providers.create_provider, url, audience)
     answers.show({"OpenIDConnectProvider": answers.provider(made)}, output)
+
+
+def _told(made: IdentityProvider) -> Elements:
+    return {"openIDConnectProviderArn": made.arn}
 
 
 def list_providers(
@@ -58,5 +67,7 @@ def list_providers(
 def delete(settings: Settings, url: Issuer, account: AccountOption = None) -> None:
     """Trust an issuer's tokens no more."""
     with at_work(settings, account) as work:
-        work.write(identity_providers.delete_provider, url)
+        arn = iam.provider_arn(work.account, url.removeprefix("https://"))
+        change = Change[None]("DeleteOpenIDConnectProvider", {"openIDConnectProviderArn": arn})
+        work.write(change, identity_providers.delete_provider, url)
     typer.echo(f"provider {url} is removed")

@@ -6,11 +6,13 @@ import typer
 
 from moorage.cli import answers, kinds
 from moorage.cli.answers import Output, OutputOption
+from moorage.cli.changes import Change, tagged
 from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, pairs, read_document
 from moorage.cli.flags import fail, with_settings
 from moorage.config import Settings
 from moorage.domain.iam import DEFAULT_SESSION, LONGEST_SESSION, SHORTEST_SESSION
 from moorage.services import principal_policies, principals
+from moorage.services.principals import Principal
 
 _TRUST_HELP = "File with the policy that says who may assume the role; - is standard input."
 _SECONDS_HELP = f"Seconds that a session lasts at most, {SHORTEST_SESSION} to {LONGEST_SESSION}."
@@ -44,8 +46,16 @@ def create(
 ) -> None:
     """Make a role, which may do nothing yet: `moorage policy attach` comes next."""
     given, text = pairs(tags), read_document(trust)
+    parameters = {
+        "roleName": name,
+        "path": path,
+        "assumeRolePolicyDocument": text,
+        "maxSessionDuration": max_session,
+        "tags": tagged(given),
+    }
+    change = Change("CreateRole", parameters, kinds.made)
     with at_work(settings, account) as work:
-        made = work.write(principals.create_role, name, text, path, given, max_session)
+        made = work.write(change, principals.create_role, name, text, path, given, max_session)
     answers.show({"Role": answers.principal(made)}, output)
 
 
@@ -72,6 +82,10 @@ def update(
     if trust is None and max_session is None:
         fail("one of --trust and --max-session is needed")
     text = None if trust is None else read_document(trust)
+    # With both it has the name of what matters more.
+    event = "UpdateRole" if text is None else "UpdateAssumeRolePolicy"
+    parameters = {"roleName": name, "policyDocument": text, "maxSessionDuration": max_session}
+    change = Change[Principal](event, parameters)
     with at_work(settings, account) as work:
-        changed = work.write(principals.update_role, name, text, max_session)
+        changed = work.write(change, principals.update_role, name, text, max_session)
     answers.show({"Role": answers.principal(changed)}, output)

@@ -4,6 +4,7 @@ import typer
 
 from moorage.cli import answers, kinds
 from moorage.cli.answers import Output, OutputOption
+from moorage.cli.changes import Change, tagged
 from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, pairs
 from moorage.cli.flags import with_settings
 from moorage.config import Settings
@@ -36,7 +37,8 @@ def create(
     """Make a user, who may do nothing yet: `moorage policy attach` and `moorage key create` come next."""
     given = pairs(tags)
     with at_work(settings, account) as work:
-        made = work.write(principals.create_user, name, path, given)
+        change = Change("CreateUser", {"userName": name, "path": path, "tags": tagged(given)}, kinds.made)
+        made = work.write(change, principals.create_user, name, path, given)
     answers.show({"User": answers.principal(made)}, output)
 
 

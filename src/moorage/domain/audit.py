@@ -23,6 +23,7 @@ from moorage.domain.names import plain_text
 
 ECR: Final = "ecr.amazonaws.com"
 STS: Final = "sts.amazonaws.com"
+IAM: Final = "iam.amazonaws.com"
 
 #: A request that names no operation of ours.
 UNKNOWN_EVENT: Final = "UnknownOperation"
@@ -134,6 +135,14 @@ class WebIdentityUser:
     subject: str
 
 
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Whoever runs a command on the server's own machine: a user of the system, by name and by a lasting id."""
+
+    name: str
+    unique_id: str
+
+
 @dataclass(slots=True)
 class Note:
     """What is known of a call so far. Nobody but its own request changes it.
@@ -148,6 +157,7 @@ class Note:
     source: str = ECR
     caller: Caller | None = None
     web_identity: WebIdentityUser | None = None
+    operator: Operator | None = None
     claimed_key: str = ""
     registry: RegistryKey | None = None
     repositories: list[RepositoryArn] = field(default_factory=list)
@@ -267,6 +277,10 @@ def _identity(note: Note) -> _Identity:
             user_name=user.subject,
             identity_provider=user.provider_arn,
         )
+    if note.operator is not None:
+        account_id = UNSET if note.registry is None else str(note.registry.registry_id)
+        operator = note.operator
+        return _Identity("Operator", operator.unique_id, account_id=account_id, user_name=operator.name)
     if caller is None:
         return _Identity("Unknown", "", access_key_id=note.claimed_key or UNSET)
     _, _, resource = caller.principal_arn.rpartition(":")

@@ -37,14 +37,30 @@ class Recording(Generic[Result]):
         """``Database.write``, with the record in the same transaction. Raises what that raises."""
         if self.note is None:
             return await database.write(use_case, *args, **kwargs)
-
-        def recorded(tx: Transaction) -> tuple[Result, bool]:
-            result = use_case(tx, *args, **kwargs)
-            return result, self._add(tx, result)
-
-        result, is_recorded = await database.write(recorded)
+        result, is_recorded = await database.write(self._recorded, use_case, *args, **kwargs)
         self.note.is_recorded |= is_recorded
         return result
+
+    def change_now(
+        self,
+        database: Database,
+        use_case: UseCase[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """``change`` for code that runs outside an event loop: the command line."""
+        return database.write_now(self._recorded, use_case, *args, **kwargs)[0]
+
+    def _recorded(
+        self,
+        tx: Transaction,
+        use_case: UseCase[Arguments, Result],
+        /,
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> tuple[Result, bool]:
+        result = use_case(tx, *args, **kwargs)
+        return result, self._add(tx, result)
 
     def _add(self, tx: Transaction, result: Result) -> bool:
         elements = self.describe(result)

@@ -72,8 +72,8 @@ def put_policy(tx: Transaction, account_id: RegistryId, name: str, text: str) ->
     return _own(_get_row(tx, account_id, name))
 
 
-def delete_policy(tx: Transaction, account_id: RegistryId, name: str) -> None:
-    """Remove an account's policy that neither applies to anybody nor bounds them.
+def delete_policy(tx: Transaction, account_id: RegistryId, name: str) -> str:
+    """Remove an account's policy that neither applies to anybody nor bounds them; returns its ARN.
 
     Raises ``NoSuchEntity``, ``DeleteConflict``.
     """
@@ -84,6 +84,7 @@ def delete_policy(tx: Transaction, account_id: RegistryId, name: str) -> None:
     if principals.is_boundary(tx, arn):
         raise DeleteConflict(text="Cannot delete a policy that is the permissions boundary of entities.")
     policies.delete_managed(tx, row.id)
+    return arn
 
 
 def list_policies(tx: Transaction, account_id: RegistryId, after: str, limit: int) -> list[ManagedPolicy]:
