@@ -21,6 +21,7 @@ from typing import Final
 import structlog
 
 from moorage.web import eager, head
+from moorage.web.descriptors import HANDSHAKES
 
 #: Connections that are let in in one turn, and those that are turned away at most.
 ACCEPTED_AT_ONCE: Final = 16
@@ -31,6 +32,9 @@ LOOKED_AT_BYTES: Final = 16 * 1024
 
 #: Seconds without accepting when descriptors or memory have run out.
 REST_SECONDS: Final = 1.0
+
+#: Seconds that a client behind TLS has to finish its handshake.
+HANDSHAKE_SECONDS: Final = 10.0
 
 #: Seconds for which another process may go first.
 COURTESY_SECONDS: Final = 0.002
@@ -58,7 +62,7 @@ class Acceptor:
     """Accepts on listening sockets, which stay the caller's to close. To uvicorn's server it is one of asyncio's.
 
     ``seconds`` are how long a connection may wait to be accepted, 0 for ever; behind TLS nothing can be said unread,
-    and all are let in. ``on_turned_away`` is called for each that is turned away. ``is_ahead`` tells whether this
+    and all are let in; who does not finish the handshake in time is let go, and the slowest when there are too many. ``on_turned_away`` is called for each that is turned away. ``is_ahead`` tells whether this
     process, with so many connections beside those that were made, has more than another.
     """
 
@@ -70,15 +74,18 @@ class Acceptor:
         seconds: float,
         on_turned_away: Callable[[], None],
         is_ahead: Callable[[int], bool] = lambda _: False,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = sockets
         self._protocol = protocol
         self._context = context
         self._milliseconds = 0 if context is not None else int(seconds * 1000)
+        self._handshake_seconds = None if context is None else handshake_seconds
         self._on_turned_away = on_turned_away
         self._is_ahead = is_ahead
-        self._tasks: set[asyncio.Task[None]] = set()
+        #: The oldest first.
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._rests: dict[socket.socket, asyncio.TimerHandle] = {}
         for listener in sockets:
             listener.setblocking(False)
@@ -131,13 +138,27 @@ class Acceptor:
 
     def _let_in(self, client: socket.socket) -> None:
         task = eager.run(self._loop, self._open(client))
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if task is None:
+            return
+        if len(self._tasks) >= HANDSHAKES:
+            # Whoever shakes hands in good faith is done long before so many others have come.
+            oldest = next(iter(self._tasks))
+            self._forget(oldest)
+            oldest.cancel()
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
 
     async def _open(self, client: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._protocol, client, ssl=self._context)
+            await self._loop.connect_accepted_socket(
+                self._protocol,
+                client,
+                ssl=self._context,
+                ssl_handshake_timeout=self._handshake_seconds,
+            )
         except OSError:
             # It went away, or its TLS handshake failed, which concerns nobody else.
             client.close()

@@ -10,6 +10,9 @@ PER_CONNECTION = 3
 #: Connections beyond the bound, which are only told so: one descriptor each.
 SPARE_CONNECTIONS = 128
 
+#: TLS handshakes under way, which are no connections yet: one descriptor each.
+HANDSHAKES = 128
+
 #: Databases, locks, logs, listeners, pipes, and the libraries' own.
 OTHERS = 256
 
@@ -30,7 +33,7 @@ def raise_limit() -> int:
 
 def most_connections(wanted: int, limit: int) -> int:
     """The connections that one process accepts: those that are wanted (0: any number), as far as ``limit`` allows."""
-    possible = max(1, (limit - OTHERS - SPARE_CONNECTIONS) // PER_CONNECTION)
+    possible = max(1, (limit - OTHERS - SPARE_CONNECTIONS - HANDSHAKES) // PER_CONNECTION)
     if possible >= wanted > 0:
         return wanted
     if wanted > 0:

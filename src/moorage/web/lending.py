@@ -36,12 +36,12 @@ class LendingProtocol(BoundedProtocol):
         if self._scope["scheme"] == "https":
             transport.set_protocol(Decrypted(self))
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone: whoever reads for it is woken."""
+    def client_left(self) -> None:
+        """Whoever reads for it is woken, too."""
         self._end_pouring(End.GONE)
         if self._reader is not None:
             self._reader.abandon()
-        super().connection_lost(exc)
+        super().client_left()
 
     # What the parser calls, also in the reader's thread
 

@@ -111,16 +111,20 @@ class BoundedProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's signature
         """The client is gone: whoever waits for it is woken."""
-        self._timer.stop()
         self._write_timer.stop()
         self._idle.end()
-        self.is_ending = True
         self._server_state.connections.discard(self)
+        self.client_left()
+        self.parser = None
+
+    def client_left(self) -> None:
+        """It hears nothing that is not written yet: whoever answers it is told, and nobody waits for it any more."""
+        self._timer.stop()
+        self.is_ending = True
         for cycle in (self._answering, self._running()):
             if cycle is not None:
                 cycle.disconnect()
         self.flow.resume_writing()
-        self.parser = None
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; refuse it when it is malformed or too much."""

@@ -145,6 +145,9 @@ class Receiver(Protocol):
     def body_poured(self, count: int) -> None:
         """So many bytes of the body went to where ``pouring`` wanted them."""
 
+    def client_left(self) -> None:
+        """Nothing more can be sent."""
+
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.BaseProtocol``."""
 
@@ -173,6 +176,14 @@ class Decrypted(asyncio.BufferedProtocol):
         pouring = self._receiver.pouring
         self._is_direct = pouring is not None and bool(pouring.left)
         return pouring.free() if pouring is not None and self._is_direct else self._shared
+
+    def eof_received(self) -> None:
+        """The client has said goodbye. uvloop answers it at once, after what was written, and drops all further answers.
+
+        TLS lets a client that has said so read on. None of a registry's does, and over plain TCP, too, who closes its
+        sending side has left; but what was answered by then reaches it.
+        """
+        self._receiver.client_left()
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes came."""

@@ -12,7 +12,7 @@ from moorage.web.descriptors import most_connections
 
 @pytest.mark.parametrize(
     ("wanted", "limit", "most"),
-    [(4096, 65536, 4096), (4096, 1024, 213), (0, 1024, 213), (100, 1024, 100), (10, 3, 1)],
+    [(4096, 65536, 4096), (4096, 1024, 170), (0, 1024, 170), (100, 1024, 100), (10, 3, 1)],
 )
 def test_connections_are_those_wanted_as_far_as_descriptors_go(wanted: int, limit: int, most: int) -> None:
     """Each may need three, and the process itself some."""
