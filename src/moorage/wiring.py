@@ -54,6 +54,7 @@ from moorage.web.health import Health
 from moorage.web.hosts import RegistryHosts
 from moorage.web.metrics import Metrics, MetricsPage
 from moorage.web.shortcut import Shortcut
+from moorage.web.unread import Unread
 
 #: Version of the data directory's layout.
 FORMAT = "1"
@@ -417,7 +418,7 @@ def build_app(settings: Settings) -> Application:
     ]
     load, turn = Load(settings.requests_per_worker), Turn(settings.queue_seconds)
     observers = (metrics, AccessLog(settings.log_level), trail)
-    return Application(
+    application = Application(
         routes,
         fallback=fallback,
         observers=observers,
@@ -429,6 +430,8 @@ def build_app(settings: Settings) -> Application:
         shutdown=[parts.close, records.stop],
         on_drain=[health.drain],
     )
+    application.unread = Unread(turn, application.route, fallback, application.turned_away_unread)
+    return application
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,10 +61,14 @@ class Turn:
         """Whether a request that is reached now came too late; else it is one that is taken on."""
         if not self._is_watched:
             self._begin(asyncio.get_running_loop())
-        elif self._clock() > self._late_at and self._taken >= ALWAYS_SERVED:
+        elif self.is_late():
             return True
         self._taken += 1
         return False
+
+    def is_late(self) -> bool:
+        """Whether a request that is reached now comes too late, without taking it on if it does not."""
+        return self._is_watched and self._taken >= ALWAYS_SERVED and self._clock() > self._late_at
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_watched = True

@@ -24,6 +24,7 @@ from moorage.web.messages import RETRY_AFTER
 
 if TYPE_CHECKING:
     from moorage.web.shortcut import Shortcut
+    from moorage.web.unread import Unread
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -153,6 +154,8 @@ class Application:
     ) -> None:
         #: For connections that send the same again.
         self.shortcut = shortcut
+        #: For requests that come too late, if a worker turns any away.
+        self.unread: Unread | None = None
         self._exact = {route.path: route for route in routes}
         self._subtrees = [(route.path.rstrip("/") + "/", route) for route in routes if route.has_subtree]
         self._fallback = fallback

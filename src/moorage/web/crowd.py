@@ -8,6 +8,7 @@ from moorage.web.descriptors import SPARE_CONNECTIONS
 from moorage.web.http import CROWD
 from moorage.web.repeats import RepeatingProtocol
 from moorage.web.shortcut import Shortcut
+from moorage.web.unread import Unread
 
 #: For those who are even more: nobody has the time to read what they want.
 _FULL = (
@@ -70,11 +71,19 @@ class CrowdedProtocol(RepeatingProtocol):
 
 
 def bounded(
-    connections: int, idle_seconds: float = LEAST_IDLE_SECONDS, shortcut: Shortcut | None = None
+    connections: int,
+    idle_seconds: float = LEAST_IDLE_SECONDS,
+    shortcut: Shortcut | None = None,
+    unread: Unread | None = None,
 ) -> type[CrowdedProtocol]:
     """The protocol of a process that has so many connections at most; who was idle for so long may lose its place."""
     return type(
         "BoundedProtocol",
         (CrowdedProtocol,),
-        {"most_connections": connections, "least_idle_seconds": idle_seconds, "shortcut": shortcut},
+        {
+            "most_connections": connections,
+            "least_idle_seconds": idle_seconds,
+            "shortcut": shortcut,
+            "unread": unread,
+        },
     )

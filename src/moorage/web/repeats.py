@@ -1,4 +1,4 @@
-"""A connection whose client repeats itself: it asks the ``Shortcut`` before it parses."""
+"""A connection that looks at a request before it parses it: for what is ready, and for what comes too late."""
 
 from typing import cast
 
@@ -8,6 +8,7 @@ from moorage.web.cycle import Cycle
 from moorage.web.lending import LendingProtocol
 from moorage.web.protocol import Part
 from moorage.web.shortcut import Known, Shortcut
+from moorage.web.unread import Unread
 
 _logger = structlog.get_logger()
 
@@ -16,18 +17,23 @@ _IDLE = Part.IDLE
 
 
 class RepeatingProtocol(LendingProtocol):
-    """A connection that remembers the header it read last. A subclass may carry a ``shortcut``."""
+    """A connection that remembers the header it read last. A subclass may carry a ``shortcut``, and who turns away
+    ``unread``.
+    """
 
     shortcut: Shortcut | None = None
+    unread: Unread | None = None
     _known: Known | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Answer at once what is ready; have the rest parsed."""
-        shortcut = self.shortcut
+        """Answer at once what is ready, or comes too late; have the rest parsed."""
+        shortcut, unread = self.shortcut, self.unread
         if shortcut is None or not self._is_at_rest():
             super().data_received(data)
             return
         if self._known is not None and self._take_shortcut(shortcut, self._known, data):
+            return
+        if unread is not None and unread.is_due() and self._turn_away(unread, data):
             return
         before = self.cycle
         super().data_received(data)
@@ -57,6 +63,19 @@ class RepeatingProtocol(LendingProtocol):
             _logger.exception("shortcut_failed")
             self._known = None
             return False
+        return self._reply(answer)
+
+    def _turn_away(self, unread: Unread, data: bytes) -> bool:
+        if "extensions" in self._scope:
+            return False  # One of a crowd: it has to go.
+        try:
+            answer = unread.answer(data, self.default_head())
+        except Exception:  # the ordinary way turns it away as well
+            _logger.exception("unread_failed")
+            return False
+        return self._reply(answer)
+
+    def _reply(self, answer: bytes | None) -> bool:
         if answer is None:
             return False
         self._socket.write(answer)

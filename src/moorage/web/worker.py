@@ -130,7 +130,9 @@ def run(build: Callable[[Settings], Application], mine: Orders) -> None:
     log.configure(settings.log_level)
     application = build(settings)
     connections = most_connections(settings.connections_per_worker, raise_limit())
-    config = _server_config(settings, application, bounded(connections, shortcut=application.shortcut))
+    config = _server_config(
+        settings, application, bounded(connections, shortcut=application.shortcut, unread=application.unread)
+    )
     # Of the time that anybody waits, one half before the door, the other half behind it.
     counted = Counted(mine.shares, mine.number)
     server = WorkerServer(config, application, mine.ready, settings.queue_seconds / 2, counted)
