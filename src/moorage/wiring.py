@@ -430,7 +430,7 @@ def build_app(settings: Settings) -> Application:
         shutdown=[parts.close, records.stop],
         on_drain=[health.drain],
     )
-    application.unread = Unread(turn, application.route, fallback, application.turned_away_unread)
+    application.unread = Unread(load, turn, application.route, fallback, application.turned_away_unread)
     return application
 
 

@@ -149,7 +149,7 @@ class Application:
         on_drain: Sequence[Callable[[], None]] = (),
         load: Load | None = None,
         turn: Turn | None = None,
-        on_unread: Sequence[Callable[[], None]] = (),
+        on_unread: Sequence[Callable[[str], None]] = (),
         shortcut: "Shortcut | None" = None,
     ) -> None:
         #: For connections that send the same again.
@@ -181,10 +181,10 @@ class Application:
         for hook in self._on_drain:
             hook()
 
-    def turned_away_unread(self) -> None:
-        """Tell whoever counts that the server turned a request away before anybody read it."""
+    def turned_away_unread(self, reason: str = "waiting") -> None:
+        """Tell whoever counts that a request was turned away before anybody read it, and what there was too much of."""
         for hook in self._on_unread:
-            hook()
+            hook(reason)
 
     def route(self, path: str) -> Route:
         """Who answers this path."""

@@ -95,7 +95,8 @@ class Metrics:
         self._series: dict[tuple[str, str, int], _Series] = {}
         self._by_api: dict[str, _Api] = {}
         self._results: dict[tuple[str, str], int] = {}
-        self._unread = self._lost_records = 0
+        self._unread: dict[str, int] = {}
+        self._lost_records = 0
         self._is_scheduled = False
 
     def started(self, api: str) -> None:
@@ -125,9 +126,9 @@ class Metrics:
         if not self._is_scheduled:
             self._schedule()
 
-    def turned_away_unread(self) -> None:
+    def turned_away_unread(self, reason: str) -> None:
         """Count a request that the server turned away before anybody read it."""
-        self._unread += 1
+        self._unread[reason] = self._unread.get(reason, 0) + 1
         if not self._is_scheduled:
             self._schedule()
 
@@ -159,9 +160,9 @@ class Metrics:
         for series in self._series.values():
             if series.requests:
                 series.publish()
-        if self._unread:
-            self._throttled.labels("", "waiting").inc(self._unread)
-            self._unread = 0
+        for reason, count in self._unread.items():
+            self._throttled.labels("", reason).inc(count)
+        self._unread.clear()
         if self._lost_records:
             self._audit_dropped.inc(self._lost_records)
             self._lost_records = 0

@@ -1,4 +1,4 @@
-"""Requests that come too late in a turn of the loop: told so in the words of their face, unread.
+"""Requests that are too many, or come too late in a turn of the loop: told so in the words of their face, unread.
 
 Under overload most requests are turned away, and what that costs is taken from those that are served. To parse one,
 log it and record it costs several times what the answer does. So on a connection that is kept a request of the plain
@@ -14,7 +14,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from moorage.domain.errors import TooManyRequests
-from moorage.web.admission import Turn
+from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Route, read_facts, request_ids
 from moorage.web.http import Request
 
@@ -28,11 +28,21 @@ _TARGET: Final = b"\nx-amz-target: "
 
 
 class Unread:
-    """Turns requests away unread. ``route`` says who answers a path, ``on_turned_away`` is called for each of them."""
+    """Turns requests away unread.
+
+    ``route`` says who answers a path; ``on_turned_away`` is told of each by what there was too much of, as
+    ``Exchange.turned_away`` names it.
+    """
 
     def __init__(
-        self, turn: Turn, route: Callable[[str], Route], fallback: Route, on_turned_away: Callable[[], None]
+        self,
+        load: Load,
+        turn: Turn,
+        route: Callable[[str], Route],
+        fallback: Route,
+        on_turned_away: Callable[[str], None],
     ) -> None:
+        self._load = load
         self._turn = turn
         self._route = route
         self._fallback = fallback
@@ -42,8 +52,8 @@ class Unread:
         self._ids = request_ids()
 
     def is_due(self) -> bool:
-        """Whether a request that is reached now comes too late."""
-        return self._turn.is_late()
+        """Whether a request that is reached now is too much."""
+        return self._load.running >= self._load.most or self._turn.is_late()
 
     def answer(self, data: bytes, default_head: bytes) -> bytes | None:
         """The whole answer to what came on a connection at rest; None for the ordinary way."""
@@ -59,7 +69,7 @@ class Unread:
         if route is self._fallback and (matched[2] != b"/" or _TARGET not in lines):
             return None  # Its words differ from path to path, and from API to API.
         status_line, before, after = self._answers.get(route.path) or self._compose(route, lines)
-        self._on_turned_away()
+        self._on_turned_away("requests" if self._load.running >= self._load.most else "waiting")
         return b"%b%b%b%b%b" % (status_line, default_head, before, next(self._ids), after)
 
     def _compose(self, route: Route, lines: bytes) -> tuple[bytes, bytes, bytes]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.domain.errors import RegistryError, TooManyRequests
-from moorage.web.admission import ALWAYS_SERVED, Turn
+from moorage.web.admission import ALWAYS_SERVED, Load, Turn
 from moorage.web.asgi import Route
 from moorage.web.http import Request, Response
 from moorage.web.unread import Unread
@@ -43,17 +43,14 @@ LIVE = Route("/livez", _nobody, "ops", is_vital=True)
 class Late:
     """A worker whose turn has lasted too long already."""
 
-    turned_away: int = 0
+    reasons: list[str] = field(default_factory=list)
     unread: Unread = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unread = Unread(Turn(), self._route, FALLBACK, self._count)
+        self.unread = Unread(Load(), Turn(), self._route, FALLBACK, self.reasons.append)
 
     def _route(self, path: str) -> Route:
         return LIVE if path == "/livez" else REGISTRY if path.startswith("/v2/") else FALLBACK
-
-    def _count(self) -> None:
-        self.turned_away += 1
 
     def answer(self, data: bytes) -> bytes | None:
         return self.unread.answer(data, DATE)
@@ -66,7 +63,7 @@ def test_each_face_says_it_in_its_own_words(data: bytes, words: bytes) -> None:
     assert told is not None
     assert told.startswith(b"HTTP/1.1 429 Too Many Requests\r\ndate: today\r\ncontent-length: ")
     assert words in told
-    assert late.turned_away == 1
+    assert late.reasons == ["waiting"]
 
 
 def test_each_answer_has_an_id_of_its_own() -> None:
@@ -106,7 +103,7 @@ def test_each_answer_has_an_id_of_its_own() -> None:
 def test_what_is_not_plain_goes_the_ordinary_way(data: bytes) -> None:
     late = Late()
     assert late.answer(data) is None
-    assert late.turned_away == 0
+    assert not late.reasons
 
 
 @given(data=st.binary(max_size=200))
@@ -119,7 +116,7 @@ def test_no_bytes_make_it_fail(data: bytes) -> None:
 def test_it_is_due_once_a_turn_has_lasted_too_long_and_served_enough() -> None:
     now = 0.0
     turn = Turn(1.0, clock=lambda: now)
-    unread = Unread(turn, lambda _: FALLBACK, FALLBACK, lambda: None)
+    unread = Unread(Load(), turn, lambda _: FALLBACK, FALLBACK, lambda _: None)
 
     async def play() -> None:
         nonlocal now
@@ -133,3 +130,14 @@ def test_it_is_due_once_a_turn_has_lasted_too_long_and_served_enough() -> None:
         assert turn.is_over()
 
     asyncio.run(play())
+
+
+def test_it_is_due_while_as_many_requests_run_as_may() -> None:
+    load, reasons = Load(2), list[str]()
+    unread = Unread(load, Turn(), lambda _: REGISTRY, FALLBACK, reasons.append)
+    load.running = 1
+    assert not unread.is_due()
+    load.running = 2
+    assert unread.is_due()
+    assert unread.answer(PUT, DATE) is not None
+    assert reasons == ["requests"]
