@@ -1,6 +1,5 @@
 """Load in processes of its own, so that it takes no turn from what judges it."""
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -8,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import Any, TypeVar
+
+import uvloop
 
 from tests.load.machine import own_cpu_seconds
 
@@ -45,7 +46,7 @@ class Outcome:
 def run(load: Callable[..., Coroutine[Any, Any, Outcome]], *arguments: Any) -> Outcome:
     """Run a load to its end in this process."""
     begun, cpu = time.monotonic(), own_cpu_seconds()
-    outcome = asyncio.run(load(*arguments))
+    outcome = uvloop.run(load(*arguments))
     outcome.seconds = outcome.seconds or time.monotonic() - begun
     outcome.cpu = own_cpu_seconds() - cpu
     return outcome

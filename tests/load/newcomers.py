@@ -12,7 +12,17 @@ from contextlib import suppress
 from moorage.web.descriptors import raise_limit
 from tests.load.generators import Crew, Outcome
 from tests.load.machine import PeakMemory, cpu_seconds
-from tests.load.overload import PEAK_CONNECTIONS, RECOVERY_SECONDS, TIMES, Size, conclude, judge, requests
+from tests.load.overload import (
+    LATE,
+    PEAK_CONNECTIONS,
+    RECOVERY_SECONDS,
+    TIMES,
+    Size,
+    conclude,
+    judge,
+    read_answer,
+    requests,
+)
 from tests.load.report import Report
 from tests.load.target import Target
 from tests.load.wire import Answer, request
@@ -37,21 +47,10 @@ async def visit(address: str, data: bytes) -> Answer | None:
             await loop.sock_sendall(connection, data)
             while piece := await loop.sock_recv(connection, 65536):
                 received += piece
-                answer = _read(received)
+                answer = read_answer(received)
                 if answer is not None:
                     return answer
     return None
-
-
-def _read(received: bytes) -> Answer | None:
-    """The answer, once all of it is there."""
-    head, end, body = received.partition(b"\r\n\r\n")
-    if not end:
-        return None
-    status, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    length = int(headers.get("content-length", 0))
-    return Answer(int(status.split()[1]), headers, length, "", body) if len(body) >= length else None
 
 
 async def closed(target: Target, kind: str, name: str, connections: int, seconds: float) -> Outcome:
@@ -98,7 +97,8 @@ async def flood(target: Target, kind: str, name: str, most: int, rate: float, se
     outcome.seconds = time.monotonic() - begun
     counted = dict(outcome.statuses)
     await asyncio.gather(*running)
-    outcome.statuses = counted | {"answered late": sum(outcome.statuses.values()) - sum(counted.values())}
+    late = {what: number - counted.get(what, 0) for what, number in outcome.statuses.items()}
+    outcome.statuses = counted | {LATE: late.pop("ok", 0), "turned away late": sum(late.values())}
     return outcome
 
 
