@@ -12,9 +12,6 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Made by scripts from other sources; nobody reads them line by line.
 GENERATED = {"src/moorage/ecr/contract.py"}
 
-#: Written by ``alembic revision``: one function per step, as long as the step.
-MIGRATIONS = "src/moorage/metadata/migrations/versions/"
-
 #: Imported where they are used and not at the head of a module: what they load, most starts can do without.
 LATE = {
     "moorage.auth.web_identity",
@@ -50,7 +47,7 @@ class Module:
     @property
     def is_by_hand(self) -> bool:
         """Whether somebody wrote and reads it line by line."""
-        return self.name not in GENERATED and not self.name.startswith(MIGRATIONS)
+        return self.name not in GENERATED
 
     def definitions(self) -> Iterator[tuple[str, Definition]]:
         """Every class and function with its dotted name, nested ones too."""

@@ -13,6 +13,26 @@ depends_on: str | Sequence[str] | None = None
 
 def upgrade() -> None:
     """Bring the schema forward."""
+    _make_account()
+    _make_blob()
+    _make_manifest()
+    _make_secret()
+    _make_principal()
+    _make_registry()
+    _make_access_key()
+    _make_account_setting()
+    _make_repository()
+    _make_image()
+    _make_layer()
+    _make_resource_tag()
+    _make_tag_event()
+    _make_upload()
+    _make_image_reference()
+    _make_segment()
+    _make_tag()
+
+
+def _make_account() -> None:
     op.create_table(
         "account",
         sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -21,6 +41,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("account_pk")),
         sqlite_autoincrement=False,
     )
+
+
+def _make_blob() -> None:
     op.create_table(
         "blob",
         sa.Column(
@@ -43,6 +66,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
+
+
+def _make_manifest() -> None:
     op.create_table(
         "manifest",
         sa.Column(
@@ -55,6 +81,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("manifest_digest_unique", "manifest", ["digest", "media_type"], unique=True)
+
+
+def _make_secret() -> None:
     op.create_table(
         "secret",
         sa.Column("purpose", sa.Text(), nullable=False),
@@ -64,6 +93,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("purpose", "version", name=op.f("secret_pk")),
         sqlite_autoincrement=False,
     )
+
+
+def _make_principal() -> None:
     op.create_table(
         "principal",
         sa.Column(
@@ -78,6 +110,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("principal_name_unique", "principal", ["account_id", "kind", "name"], unique=True)
+
+
+def _make_registry() -> None:
     op.create_table(
         "registry",
         sa.Column(
@@ -92,6 +127,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("registry_key_unique", "registry", ["account_id", "region"], unique=True)
+
+
+def _make_access_key() -> None:
     op.create_table(
         "access_key",
         sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -104,6 +142,9 @@ def upgrade() -> None:
         sqlite_autoincrement=False,
     )
     op.create_index("access_key_principal", "access_key", ["principal_id"], unique=False)
+
+
+def _make_account_setting() -> None:
     op.create_table(
         "account_setting",
         sa.Column("registry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -113,6 +154,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("registry_id", "name", name=op.f("account_setting_pk")),
         sqlite_autoincrement=False,
     )
+
+
+def _make_repository() -> None:
     op.create_table(
         "repository",
         sa.Column(
@@ -137,6 +181,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
+
+
+def _make_image() -> None:
     op.create_table(
         "image",
         sa.Column(
@@ -202,6 +249,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NULL AND subject_digest IS NOT NULL"),
         postgresql_where=sa.text("deleted_at IS NULL AND subject_digest IS NOT NULL"),
     )
+
+
+def _make_layer() -> None:
     op.create_table(
         "layer",
         sa.Column(
@@ -222,6 +272,9 @@ def upgrade() -> None:
     op.create_index("layer_blob", "layer", ["blob_id"], unique=False)
     op.create_index("layer_digest_unique", "layer", ["repository_id", "digest"], unique=True)
     op.create_index("layer_holder", "layer", ["registry_id", "digest", "id"], unique=False)
+
+
+def _make_resource_tag() -> None:
     op.create_table(
         "resource_tag",
         sa.Column("repository_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -233,6 +286,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("repository_id", "key", name=op.f("resource_tag_pk")),
         sqlite_autoincrement=False,
     )
+
+
+def _make_tag_event() -> None:
     op.create_table(
         "tag_event",
         sa.Column(
@@ -249,6 +305,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("tag_event_tag", "tag_event", ["repository_id", "tag", "id"], unique=False)
+
+
+def _make_upload() -> None:
     op.create_table(
         "upload",
         sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -267,6 +326,9 @@ def upgrade() -> None:
     op.create_index("upload_account", "upload", ["account_id"], unique=False)
     op.create_index("upload_repository", "upload", ["repository_id"], unique=False)
     op.create_index("upload_updated", "upload", ["updated_at"], unique=False)
+
+
+def _make_image_reference() -> None:
     op.create_table(
         "image_reference",
         sa.Column("image_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -286,6 +348,9 @@ def upgrade() -> None:
         ["repository_id", "digest", "kind", "image_id"],
         unique=False,
     )
+
+
+def _make_segment() -> None:
     op.create_table(
         "segment",
         sa.Column("upload_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -297,6 +362,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("upload_id", "number", name=op.f("segment_pk")),
         sqlite_autoincrement=False,
     )
+
+
+def _make_tag() -> None:
     op.create_table(
         "tag",
         sa.Column(

@@ -13,6 +13,19 @@ depends_on: str | Sequence[str] | None = None
 
 def upgrade() -> None:
     """Bring the schema forward."""
+    _make_resource_policy()
+    _make_identity_provider()
+    _make_managed_policy()
+    _make_inline_policy()
+    _make_policy_attachment()
+    _extend_account()
+    _extend_principal()
+    _extend_registry()
+    _extend_repository()
+    _set_unique_ids()
+
+
+def _make_resource_policy() -> None:
     op.create_table(
         "resource_policy",
         sa.Column(
@@ -23,6 +36,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("resource_policy_pk")),
         sqlite_autoincrement=True,
     )
+
+
+def _make_identity_provider() -> None:
     op.create_table(
         "identity_provider",
         sa.Column(
@@ -39,6 +55,9 @@ def upgrade() -> None:
     op.create_index(
         "identity_provider_issuer_unique", "identity_provider", ["account_id", "issuer"], unique=True
     )
+
+
+def _make_managed_policy() -> None:
     op.create_table(
         "managed_policy",
         sa.Column(
@@ -56,6 +75,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("managed_policy_name_unique", "managed_policy", ["account_id", "name"], unique=True)
+
+
+def _make_inline_policy() -> None:
     op.create_table(
         "inline_policy",
         sa.Column("principal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -65,6 +87,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("principal_id", "name", name=op.f("inline_policy_pk")),
         sqlite_autoincrement=False,
     )
+
+
+def _make_policy_attachment() -> None:
     op.create_table(
         "policy_attachment",
         sa.Column("principal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -78,7 +103,13 @@ def upgrade() -> None:
     op.create_index(
         "policy_attachment_policy", "policy_attachment", ["policy_arn", "principal_id"], unique=False
     )
+
+
+def _extend_account() -> None:
     op.add_column("account", sa.Column("name", sa.Text(), nullable=True))
+
+
+def _extend_principal() -> None:
     op.add_column(
         "principal",
         sa.Column(
@@ -115,11 +146,20 @@ def upgrade() -> None:
         sqlite_where=sa.text("boundary IS NOT NULL"),
         postgresql_where=sa.text("boundary IS NOT NULL"),
     )
+
+
+def _extend_registry() -> None:
     op.add_column(
         "registry", sa.Column("policy_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True)
     )
+
+
+def _extend_repository() -> None:
     op.add_column(
         "repository",
         sa.Column("policy_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
     )
+
+
+def _set_unique_ids() -> None:
     op.execute("UPDATE principal SET unique_id = account_id WHERE kind = 'root'")
