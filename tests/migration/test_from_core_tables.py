@@ -20,7 +20,7 @@ from moorage.metadata.repositories import find_repository
 from moorage.metadata.sqlite import connect
 from moorage.metadata.upgrade import configuration
 from moorage.services import access, accounts
-from tests.support.callers import ACCOUNT, REGION, root_of
+from tests.support.callers import ACCOUNT, REGION, proven, root_of
 from tests.support.database import execute
 
 KEY_ID = root_of().access_key_id
@@ -60,7 +60,9 @@ def test_the_root_key_opens_what_it_did(settings: Settings) -> None:
         secret = wiring.load_master_key(settings).unseal(holder.sealed_secret, KEY_ID.encode())
         assert (holder.principal_arn, holder.unique_id) == (f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
         assert secret == SECRET
-        database.read_now(access.authorize, root_of(), "ecr:PutImage", RegistryKey(ACCOUNT, REGION))
+        database.read_now(
+            access.authorize, proven(database, root_of()), "ecr:PutImage", RegistryKey(ACCOUNT, REGION)
+        )
 
 
 def test_what_was_there_has_no_policy(settings: Settings) -> None:
