@@ -9,9 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import structlog
 
@@ -43,7 +41,7 @@ from moorage.transfers.pulls import PullTimes
 from moorage.transfers.room import Room
 from moorage.transfers.threads import BlobThreads
 from moorage.transfers.uploads import Uploads
-from moorage.transfers.web_identities import WebIdentities
+from moorage.transfers.web_identities import TokenChecks, WebIdentities
 from moorage.web.access_log import AccessLog
 from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Application, Route
@@ -354,9 +352,11 @@ def open_parts(settings: Settings, on_authentication: AuthenticationCounter) -> 
     return Parts(context, store, threads, room, close)
 
 
-def load_token_checks() -> ModuleType:
+def load_token_checks() -> TokenChecks:
     """What checks the tokens of web identities; it brings much along, and most servers never see one."""
-    return import_module("moorage.auth.web_identity")
+    import moorage.auth.web_identity as checks
+
+    return checks
 
 
 def _open_keyring(database: Database, master_key: MasterKey) -> Keyring:

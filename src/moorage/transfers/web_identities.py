@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from moorage.domain.errors import WebIdentityInvalid
 from moorage.domain.names import RegistryId
@@ -30,10 +29,38 @@ class WebIdentity:
         return str(self.claims["sub"])
 
 
+class Unproven(Protocol):
+    """What a token says of itself, to be believed of nothing but where to look for its key."""
+
+    @property
+    def issuer(self) -> str:
+        """Whose token it claims to be, as a URL."""
+
+    @property
+    def key_id(self) -> str | None:
+        """Which of the issuer's keys it claims to be signed with."""
+
+
+class TokenChecks(Protocol):
+    """What ``auth.web_identity`` does, as far as it is needed here."""
+
+    def read(self, token: str) -> Unproven:
+        """Whose token it claims to be. Raises ``WebIdentityInvalid``."""
+
+    def read_keys(self, document: bytes) -> list[dict[str, Any]]:
+        """The keys of an issuer's document. Raises ``ValueError``."""
+
+    def find_key(self, keys: list[dict[str, Any]], key_id: str | None) -> dict[str, Any] | None:
+        """The key of this id, if it is there."""
+
+    def verify(self, token: str, key: Mapping[str, Any], issuer: str, now: int) -> Mapping[str, Any]:
+        """The claims of a genuine token at a time in seconds. Raises as ``WebIdentities.prove`` does."""
+
+
 class WebIdentities:
     """``load`` imports ``auth.web_identity``, which brings much along, when the first token comes."""
 
-    def __init__(self, database: Database, keys: IssuerKeys, load: Callable[[], ModuleType]) -> None:
+    def __init__(self, database: Database, keys: IssuerKeys, load: Callable[[], TokenChecks]) -> None:
         self._database = database
         self._keys = keys
         self._load = load
