@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from moorage.domain.errors import TooManyRequests, Unavailable
+from moorage.metadata.pending import Pending
 from moorage.metadata.transaction import Transaction
 
 #: Seconds from a call to its answer or refusal.
@@ -27,26 +28,14 @@ def unavailable(reason: str) -> Unavailable:
     return Unavailable(what=f"the metadata database: {reason}")
 
 
-class Call:
-    """A use case that is to be run, and where its outcome goes. ``deadline`` is in seconds of ``time.monotonic``."""
+class Call(Pending):
+    """One whose caller waits until ``deadline``, in seconds of ``time.monotonic``."""
 
-    __slots__ = ("deadline", "future", "outcome", "refusal", "use_case")
+    __slots__ = ("deadline",)
 
     def __init__(self, use_case: Callable[[Transaction], Any]) -> None:
-        self.use_case = use_case
-        self.future: Future[Any] = Future()
-        # Once queued a use case runs whatever its caller does; this keeps a cancellation from tearing the future.
-        self.future.set_running_or_notify_cancel()
+        super().__init__(use_case)
         self.deadline = time.monotonic() + CALL_SECONDS
-        self.outcome: Any = None
-        self.refusal: BaseException | None = None
-
-    def resolve(self) -> None:
-        """Tell the caller what came of it."""
-        if self.refusal is None:
-            self.future.set_result(self.outcome)
-        else:
-            self.future.set_exception(self.refusal)
 
     def fail(self, error: BaseException) -> None:
         """Nothing came of it. Others may be told the same, so ``Unavailable`` is made anew for each."""

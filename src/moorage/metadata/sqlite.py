@@ -25,6 +25,7 @@ from moorage.config import Settings
 from moorage.domain.errors import TooManyRequests, Unavailable
 from moorage.metadata.database import Arguments, Result, UseCase
 from moorage.metadata.manifest_cache import ManifestCache
+from moorage.metadata.pending import Pending
 from moorage.metadata.policy_cache import PolicyCache
 from moorage.metadata.transaction import LoneStatement, SnapshotNeeded, Transaction, is_one_statement
 from moorage.metadata.wal_index import WalIndex
@@ -88,22 +89,10 @@ def connect(path: Path) -> Any:
     return connection
 
 
-class _Write:
-    """A use case waiting for the writer thread, and where its outcome goes."""
+class _Write(Pending):
+    """One that waits for the writer thread."""
 
-    __slots__ = ("call", "future", "outcome", "refusal")
-
-    def __init__(self, call: Callable[[Transaction], Any], future: "Future[Any]") -> None:
-        self.call = call
-        self.future = future
-        self.outcome: Any = None
-        self.refusal: BaseException | None = None
-
-    def resolve(self) -> None:
-        if self.refusal is None:
-            self.future.set_result(self.outcome)
-        else:
-            self.future.set_exception(self.refusal)
+    __slots__ = ()
 
     def fail(self, error: BaseException) -> None:
         """Nothing of the group was committed; each caller gets an exception of its own to add its frames to."""
@@ -226,14 +215,12 @@ class SqliteDatabase:
         """See ``Database.write_now``."""
         return self._enqueue(lambda tx: use_case(tx, *args, **kwargs)).result()
 
-    def _enqueue(self, call: Callable[[Transaction], Answer]) -> "Future[Answer]":
-        future: Future[Answer] = Future()
-        # Once queued a use case runs whatever its caller does; this keeps a cancellation from tearing the future.
-        future.set_running_or_notify_cancel()
+    def _enqueue(self, use_case: Callable[[Transaction], Answer]) -> "Future[Answer]":
+        write = _Write(use_case)
         with self._entering:
             self._refuse_when_closed()
-            self._queue.put(_Write(call, future))
-        return future
+            self._queue.put(write)
+        return write.future
 
     def _serve_writes(self) -> None:
         while group := self._next_group():
@@ -346,7 +333,7 @@ class SqliteDatabase:
         try:
             # What a transaction reads may yet be rolled back, and then its ids be given to others: it keeps nothing.
             tx = self._transaction(self._writer, ManifestCache(limit=0), self._policies.without_keeping())
-            write.outcome = write.call(tx)
+            write.outcome = write.use_case(tx)
         except BaseException as refusal:
             # With the disk or the database in trouble nothing of this group may be committed.
             if _is_trouble(refusal) or not self._writer.in_transaction:
