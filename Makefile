@@ -25,7 +25,7 @@ run: $(RUNTIME) ## install and start the registry on localhost:5050 (ARGS="--dev
 	@exec $(BIN)/moorage serve $(ARGS)
 
 test: $(DEVELOPMENT) ## install and run the tests (ARGS="-k name" and the like)
-	$(BIN)/pytest -n auto -m "not long" --ignore=tests/clients --ignore=tests/conformance --ignore=tests/durability --ignore=tests/faults --ignore=tests/postgresql $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal -m "not long" --ignore=tests/clients --ignore=tests/conformance --ignore=tests/durability --ignore=tests/faults --ignore=tests/postgresql $(ARGS)
 
 lint: $(DEVELOPMENT) ## check style and format
 	$(BIN)/ruff check

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.clients.boto import Boto, boto
 from tests.clients.images import Layout, tar
@@ -16,8 +18,20 @@ from tests.clients.worlds import World, plain_world, scratch, tls_world
 FILES = {"etc/motd": b"moored\n"}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def end_what_runs() -> None:
+class BySurroundings(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives all tests of one surroundings to the same process: nothing is started twice."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        parameters = nodeid.partition("[")[2].rstrip("]").split("-")
+        return next((name for name in ("plain", "tls") if name in parameters), "boto3")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySurroundings:
+    """With ``-n 2`` the surroundings run beside each other."""
+    return BySurroundings(config, log)
+
+
+def pytest_configure() -> None:
     """SIGTERM ends the run as an interrupt does, so that servers and engines are stopped."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
