@@ -63,7 +63,9 @@ GROUPS = {
     errors.ContentError,
 }
 
-DOMAIN_ERRORS = [error for error in descendants(RegistryError) if error.__module__ == errors.__name__]
+DOMAIN_ERRORS = [
+    error for error in descendants(RegistryError) if error.__module__.startswith(f"{errors.__name__}.")
+]
 
 
 def make(error: type[RegistryError], **facts: object) -> RegistryError:
