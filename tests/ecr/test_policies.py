@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from moorage.domain.names import RegistryId
 from moorage.services import principals
@@ -40,6 +41,33 @@ def test_a_policy_that_was_set_is_answered_until_it_is_deleted(app: Driver) -> N
     assert app.ok("GetRepositoryPolicy", repositoryName="app") == answer
     assert app.ok("DeleteRepositoryPolicy", repositoryName="app") == answer
     assert all_rows(app.database)["resource_policy"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("{", "JSON"),
+        (policy(Sid="a", Condition={"NoSuch": {"a": "b"}}), "NoSuch"),
+        (policy(Resource="arn:aws:ecr:us-west-2:012345678910:repository/other"), "Resource"),
+        (policy(principal={"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}), "user/nobody"),
+    ],
+)
+def test_why_a_policy_is_refused_is_in_the_log(app: Driver, given: str, reason: str) -> None:
+    """ECR says one sentence to whoever set it; whoever runs the server finds out more."""
+    with capture_logs() as lines:
+        app.refused("SetRepositoryPolicy", repositoryName="app", policyText=given)
+    (line,) = [line for line in lines if line["event"] == "policy_refused"]
+    assert reason in line["reason"]
+    assert (line["log_level"], line["registry"], line["repository"]) == ("info", ACCOUNT, "app")
+
+
+def test_why_a_policy_of_a_registry_is_refused_is_in_the_log(driver: Driver) -> None:
+    """There is no repository then."""
+    with capture_logs() as lines:
+        driver.refused("PutRegistryPolicy", policyText=policy())
+    (line,) = [line for line in lines if line["event"] == "policy_refused"]
+    assert "Resource" in line["reason"]
+    assert line["repository"] is None
 
 
 @pytest.mark.parametrize("operation", ["GetRepositoryPolicy", "DeleteRepositoryPolicy"])

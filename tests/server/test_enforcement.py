@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.clients.boto import Boto
+from tests.clients.command import moorage, run
 from tests.server.test_repeats import NAME, Client, ecr, token_of
-from tests.serving import Served, serve
+from tests.serving import Credentials, Served, serve
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,27 @@ def test_what_a_client_says_of_itself_is_asked_of_each(served: Served, clients: 
         assert clients[0].ask("GET", path)[0] == 200
         assert clients[0].ask("GET", path, User_Agent="bad/1")[0] == 403
     ecr(served).delete_repository_policy(repositoryName=NAME)
+
+
+def test_a_key_that_was_made_again_does_not_open_what_was_ready(served: Served, clients: list[Client]) -> None:
+    """Neither for its user nor for another one; the connections stay, and their header lines."""
+    environment = {"AWS_ACCESS_KEY_ID": "AKIAALICE", "AWS_SECRET_ACCESS_KEY": "a-secret-that-is-long-enough"}
+
+    def do(command: str) -> None:
+        run([moorage(), *command.split(), "--data-dir", served.data_dir], environment)
+
+    for name in ("alice", "bob"):
+        do(f"user create {name}")
+        do(f"policy attach AmazonEC2ContainerRegistryReadOnly --user {name}")
+    make = "key create --from-environment --user"
+    do(f"{make} alice")
+    key = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    data = Boto(served).client_of(key).get_authorization_token()["authorizationData"][0]
+    pulling = [Client(served, data["authorizationToken"]) for _ in clients]
+    assert pulls(pulling) == {200}
+    for name in ("alice", "bob"):
+        do("key delete AKIAALICE")
+        do(f"{make} {name}")
+        assert pulls(pulling) == {401}
+    for client in pulling:
+        client.close()

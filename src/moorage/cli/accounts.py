@@ -8,7 +8,7 @@ from moorage.cli import answers
 from moorage.cli.answers import Output, OutputOption
 from moorage.cli.changes import ORGANIZATIONS, Change, shown
 from moorage.cli.desk import at_work, every
-from moorage.cli.flags import with_settings
+from moorage.cli.flags import PlainUsage, with_settings
 from moorage.config import Settings
 from moorage.domain.audit import Elements
 from moorage.services import accounts
@@ -27,7 +27,7 @@ def group() -> typer.Typer:
         ("disable", disable),
         ("enable", enable),
     ):
-        made.command(name)(with_settings(command, "data_dir", "database"))
+        made.command(name, cls=PlainUsage)(with_settings(command, "data_dir", "database"))
     return made
 
 

@@ -110,11 +110,11 @@ def one_of(user: str | None, role: str | None) -> tuple[PrincipalKind, str]:
     return "role", role
 
 
-def pairs(tags: list[str] | None) -> list[tuple[str, str]]:
-    """Tags as they are typed, ``key=value``; ends the program for one that is not."""
-    split = [(key, sign, value) for key, sign, value in (tag.partition("=") for tag in tags or [])]
+def pairs(given: list[str] | None, what: str = "a tag") -> list[tuple[str, str]]:
+    """What is typed as ``key=value``, tags unless said otherwise; ends the program for one that is not."""
+    split = [one.partition("=") for one in given or []]
     if not all(sign for _, sign, _ in split):
-        fail("a tag is typed as KEY=VALUE")
+        fail(f"{what} is typed as KEY=VALUE")
     return [(key, value) for key, _, value in split]
 
 

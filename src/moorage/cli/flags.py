@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import pydantic
 import pydantic_settings
 import typer
+from typer.core import TyperCommand
 
 from moorage import config
 from moorage.config import Settings
@@ -49,6 +50,14 @@ _FLAGS: dict[str, Any] = {
     ],
     "log_level": Annotated[str | None, _flag("Least severe log level written.")],
 }
+
+
+class PlainUsage(TyperCommand):
+    """A command whose usage says NAME where typer says {NAME}. The types of its context are private to typer."""
+
+    def collect_usage_pieces(self, context: Any) -> list[str]:
+        """What follows the command's name in the usage."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(context)]
 
 
 def with_settings(command: Callable[..., None], *names: str) -> Callable[..., None]:

@@ -17,7 +17,7 @@ from moorage.cli import answers
 from moorage.cli.answers import OutputOption
 from moorage.cli.changes import Change, shown
 from moorage.cli.desk import AccountOption, UserOption, at_work, every
-from moorage.cli.flags import fail, with_settings
+from moorage.cli.flags import PlainUsage, fail, with_settings
 from moorage.config import Settings
 from moorage.domain.audit import Elements
 from moorage.services import access_keys
@@ -47,7 +47,7 @@ def group() -> typer.Typer:
         ("enable", enable),
         ("delete", delete),
     ):
-        made.command(name)(with_settings(command, "data_dir", "database"))
+        made.command(name, cls=PlainUsage)(with_settings(command, "data_dir", "database"))
     return made
 
 

@@ -21,8 +21,8 @@ RoleName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the role.
 Command = Callable[..., None]
 
 _NAMES: Final[dict[PrincipalKind, object]] = {"user": UserName, "role": RoleName}
-_TagsToPut = Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Tags to put.")]
-_KeysToTake = Annotated[list[str], typer.Argument(metavar="KEY...", help="Keys of the tags to take.")]
+_TagsToPut = Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help="Tags to put.")]
+_KeysToTake = Annotated[list[str], typer.Argument(metavar="KEY", help="Keys of the tags to take.")]
 
 
 def listing(kind: PrincipalKind, *columns: str) -> Command:

@@ -24,7 +24,7 @@ from moorage.cli.desk import (
     one_of,
     read_document,
 )
-from moorage.cli.flags import fail, with_settings
+from moorage.cli.flags import PlainUsage, fail, with_settings
 from moorage.config import Settings
 from moorage.domain import audit
 from moorage.domain.audit import Elements
@@ -66,7 +66,7 @@ def group() -> typer.Typer:
         ("lift", lift),
         ("simulate", simulate.simulate),
     ):
-        made.command(name)(with_settings(command, "data_dir", "database"))
+        made.command(name, cls=PlainUsage)(with_settings(command, "data_dir", "database"))
     return made
 
 

@@ -8,7 +8,7 @@ from moorage.cli import answers
 from moorage.cli.answers import Output, OutputOption
 from moorage.cli.changes import Change
 from moorage.cli.desk import AccountOption, at_work, every
-from moorage.cli.flags import with_settings
+from moorage.cli.flags import PlainUsage, with_settings
 from moorage.config import Settings
 from moorage.domain import iam
 from moorage.domain.audit import Elements
@@ -27,7 +27,7 @@ def group() -> typer.Typer:
         no_args_is_help=True,
     )
     for name, command in (("create", create), ("list", list_providers), ("delete", delete)):
-        made.command(name)(with_settings(command, "data_dir", "database"))
+        made.command(name, cls=PlainUsage)(with_settings(command, "data_dir", "database"))
     return made
 
 

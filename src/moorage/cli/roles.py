@@ -8,7 +8,7 @@ from moorage.cli import answers, kinds
 from moorage.cli.answers import Output, OutputOption
 from moorage.cli.changes import Change, tagged
 from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, pairs, read_document
-from moorage.cli.flags import fail, with_settings
+from moorage.cli.flags import PlainUsage, fail, with_settings
 from moorage.config import Settings
 from moorage.domain.iam import DEFAULT_SESSION, LONGEST_SESSION, SHORTEST_SESSION
 from moorage.services import principal_policies, principals
@@ -30,7 +30,7 @@ def group() -> typer.Typer:
         ("tag", kinds.tagging("role")),
         ("untag", kinds.untagging("role")),
     ):
-        made.command(name)(with_settings(command, "data_dir", "database"))
+        made.command(name, cls=PlainUsage)(with_settings(command, "data_dir", "database"))
     return made
 
 

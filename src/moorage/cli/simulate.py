@@ -34,7 +34,7 @@ def simulate(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Say whether a request would be allowed, by which statement, and what each of the others came to."""
-    given = dict(pairs(context))
+    given = dict(pairs(context, "a condition key"))
     with at_work(settings, account) as work:
         found = work.read(ask, principal, action, resource, given)
     typer.echo(json.dumps(_document(found), indent=2) if output is Output.JSON else _lines(found))
@@ -47,6 +47,8 @@ def _lines(found: Simulation) -> str:
         f"  {found.reason}{_decisive(found)}",
         *(f"  {line}" for line in found.lines),
     ]
+    if found.resource_exists is False:
+        lines.append("  note: there is no such repository, so it has neither a policy nor tags")
     return "\n".join(lines)
 
 
@@ -66,6 +68,7 @@ def _document(found: Simulation) -> dict[str, Any]:
             "Principal": found.principal,
             "Action": found.action,
             "Resource": found.resource,
+            "ResourceExists": found.resource_exists,
             "Decision": "allowed" if found.is_allowed else "denied",
             "Reason": found.reason,
             "Policy": None if found.is_closed else found.decision.policy or None,

@@ -6,7 +6,7 @@ from moorage.cli import answers, kinds
 from moorage.cli.answers import Output, OutputOption
 from moorage.cli.changes import Change, tagged
 from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, pairs
-from moorage.cli.flags import with_settings
+from moorage.cli.flags import PlainUsage, with_settings
 from moorage.config import Settings
 from moorage.services import access_keys, principal_policies, principals
 
@@ -22,7 +22,7 @@ def group() -> typer.Typer:
         ("tag", kinds.tagging("user")),
         ("untag", kinds.untagging("user")),
     ):
-        made.command(name)(with_settings(command, "data_dir", "database"))
+        made.command(name, cls=PlainUsage)(with_settings(command, "data_dir", "database"))
     return made
 
 

@@ -5,6 +5,8 @@ Kept in the layout that ECR answers with, which is the same whatever was sent.
 
 from typing import Final
 
+import structlog
+
 from moorage.domain import json_document
 from moorage.domain.caller import Caller, RegistryKey
 from moorage.domain.errors import (
@@ -28,12 +30,16 @@ from moorage.services.access import authorize
 from moorage.services.registry_settings import current_setting
 from moorage.services.repositories import open_standing
 
+_log = structlog.get_logger()
+
 #: ECR: one sentence for everything that is wrong with a policy, and one for whom nobody knows.
 _INVALID: Final = {
     Kind.REPOSITORY: "Invalid repository policy provided",
     Kind.REGISTRY: "Invalid registry policy provided",
 }
 _NOBODY: Final = "Principal not found"
+#: Characters of a reason that is logged.
+_MAX_REASON: Final = 500
 _LOCKED_OUT: Final = (
     "The policy would keep you from setting another one. Use force (--force) if that is what you want"
 )
@@ -41,6 +47,20 @@ _LOCKED_OUT: Final = (
 
 def _refused(constraint: str) -> InvalidParameter:
     return InvalidParameter(path="PolicyText", constraint=constraint)
+
+
+def _refused_for(
+    reason: str, constraint: str, registry: RegistryKey, name: RepositoryName | None
+) -> InvalidParameter:
+    """A refusal that does not say why, as ECR's do not: the log does, for whoever runs the server."""
+    _log.info(
+        "policy_refused",
+        registry=registry.registry_id,
+        region=registry.region,
+        repository=name,
+        reason=reason[:_MAX_REASON],
+    )
+    return _refused(constraint)
 
 
 # --- Of a repository -----------------------------------------------------------------------------------------
@@ -55,9 +75,9 @@ def set_repository_policy(
     not set another one.
     """
     repository, standing = open_standing(tx, caller, registry, name, SET_POLICY)
-    policy = _read(text, Kind.REPOSITORY)
-    _check_resources(text, policy, access.resource_of(registry, name), registry)
-    _check_principals(tx, policy)
+    policy = _read(text, Kind.REPOSITORY, registry, name)
+    _check_resources(text, policy, registry, name)
+    _check_principals(tx, policy, registry, name)
     if not (is_forced or caller.is_trusted) and not _keeps_access(tx, caller, standing, registry, name, policy):
         raise _refused(_LOCKED_OUT)
     laid_out = lay_out(text)
@@ -124,10 +144,11 @@ def put_registry_policy(tx: Transaction, caller: Caller, registry: RegistryKey, 
     ECR: under the first scope a policy may only be about the actions of that scope. Raises ``InvalidParameter``.
     """
     authorize(tx, caller, "ecr:PutRegistryPolicy", registry)
-    policy = _read(text, Kind.REGISTRY)
-    _check_principals(tx, policy)
+    policy = _read(text, Kind.REGISTRY, registry)
+    _check_principals(tx, policy, registry)
     if current_setting(tx, registry, "REGISTRY_POLICY_SCOPE") == "V1" and not _is_narrow(policy):
-        raise _refused(_INVALID[Kind.REGISTRY])
+        reason = "It is about other actions than those of REGISTRY_POLICY_SCOPE V1"
+        raise _refused_for(reason, _INVALID[Kind.REGISTRY], registry, None)
     laid_out = lay_out(text)
     resource_policies.put_registry_policy(tx, registry, laid_out)
     return laid_out
@@ -175,15 +196,16 @@ def _is_narrow(policy: Policy) -> bool:
 # --- What both have to be ------------------------------------------------------------------------------------
 
 
-def _read(text: str, kind: Kind) -> Policy:
+def _read(text: str, kind: Kind, registry: RegistryKey, name: RepositoryName | None = None) -> Policy:
     try:
         return parse(text, kind)
     except PolicyInvalid as error:
-        raise _refused(_INVALID[kind]) from error
+        raise _refused_for(str(error), _INVALID[kind], registry, name) from error
 
 
-def _check_resources(text: str, policy: Policy, arn: str, registry: RegistryKey) -> None:
+def _check_resources(text: str, policy: Policy, registry: RegistryKey, name: RepositoryName) -> None:
     """ECR: a repository's policy is about that repository; ``Resource`` may say so, but nothing else."""
+    arn = access.resource_of(registry, name)
     given = json_document.load_object(text.encode())["Statement"]
     written = given if isinstance(given, list) else [given]
     request = Request(ANONYMOUS, "", arn, registry.registry_id, {})
@@ -191,15 +213,18 @@ def _check_resources(text: str, policy: Policy, arn: str, registry: RegistryKey)
         if statement.resources is not None and "Resource" in members:
             for match in statement.resources.matches:
                 if match(arn, request) is False:
-                    raise _refused(_INVALID[Kind.REPOSITORY])
+                    reason = f"Resource {members['Resource']!a} is not the repository that has the policy"
+                    raise _refused_for(reason, _INVALID[Kind.REPOSITORY], registry, name)
 
 
-def _check_principals(tx: Transaction, policy: Policy) -> None:
+def _check_principals(
+    tx: Transaction, policy: Policy, registry: RegistryKey, name: RepositoryName | None = None
+) -> None:
     """Who belongs to an account of this server has to exist; whoever does not is taken at their word."""
     for arn in policy.principal_arns:
         account_id, resource = arn.split(":", 5)[4:]
         if accounts.has_account(tx, account_id) and not _exists(tx, account_id, resource):
-            raise _refused(_NOBODY)
+            raise _refused_for(f"There is no principal {arn}", _NOBODY, registry, name)
 
 
 def _exists(tx: Transaction, account_id: str, resource: str) -> bool:

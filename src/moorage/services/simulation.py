@@ -37,6 +37,8 @@ class Simulation:
     resource: str
     decision: Decision
     lines: list[Line]
+    #: Whether the repository is there; None where none is named.
+    resource_exists: bool | None
     #: Whether it comes without credentials where that is off, so that it is denied though policies allow it.
     is_closed: bool = False
 
@@ -77,9 +79,9 @@ def simulate(
     decision = access.decide_on(question, caller)
     is_closed = caller.is_anonymous and decision.is_allowed and not tx.settings.anonymous_pull
     lines = explain(question.request, question.policies)
-    return Simulation(
-        caller.principal_arn, name_of_action, question.request.resource, decision, lines, is_closed
-    )
+    exists = None if name is None else standing.repository_id is not None
+    arn = caller.principal_arn
+    return Simulation(arn, name_of_action, question.request.resource, decision, lines, exists, is_closed)
 
 
 def _read_resource(

@@ -1,11 +1,15 @@
 """``moorage key``, ``moorage policy`` and ``moorage provider``."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from moorage import wiring
+from moorage.cli import identities
+from moorage.cli.main import application
 from moorage.domain.caller import RegistryKey
 from moorage.domain.errors import CredentialsUnknown
 from moorage.domain.names import RepositoryName
@@ -266,3 +270,19 @@ def test_an_issuer_is_reached_by_https(program: Program) -> None:
     """Anybody between could sign what they like otherwise."""
     assert "https://" in program.refusal("provider", "create", "http://ci.example.com", "--audience", "b")
     assert "--audience" in program.misuse("provider", "create", ISSUER)
+
+
+# --- Help ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", identities.GROUPS)
+def test_the_usage_of_each_command_names_what_it_needs_as_it_is_typed(program: Program, name: str) -> None:
+    """Without braces around it, and with three dots at most."""
+    for command in (made.name for made in identities.GROUPS[name].registered_commands):
+        assert command is not None
+        said = CliRunner().invoke(application, [name, command, "--help"]).stdout
+        usage = said.partition(f"moorage {name} {command} ")[2].partition("\n")[0]
+        assert usage.startswith("[OPTIONS]")
+        assert not re.search(r"[{}]|[.]{4}", usage)
+    usage = CliRunner().invoke(application, ["user", "tag", "--help"]).stdout
+    assert "moorage user tag [OPTIONS] NAME KEY=VALUE..." in usage

@@ -15,7 +15,9 @@ ARN = f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/team/app"
 
 @pytest.fixture(autouse=True)
 def alice(program: Program) -> None:
-    """A user who may pull, over TLS alone, and a role that may do nothing."""
+    """A user who may pull, over TLS alone, and a role that may do nothing; and the repository."""
+    with program.database() as database:
+        database.write_now(create_repository, trusted(), REGISTRY, APP)
     program.run("user", "create", "alice", "--path", "/team/")
     condition = {"Bool": {"aws:SecureTransport": "true"}, "StringLike": {"ecr:ImageTag": "v*"}}
     text = allow("ecr:BatchGetImage", Condition=condition, Sid="Pull")
@@ -94,7 +96,6 @@ def test_where_pulls_without_credentials_are_off_they_are_denied(program: Progra
     """Whatever a policy allows; it says whose setting that is."""
     everybody = '{"Statement":{"Effect":"Allow","Principal":"*","Action":"ecr:*"}}'
     with program.database() as database:
-        database.write_now(create_repository, trusted(), REGISTRY, APP)
         database.write_now(set_repository_policy, trusted(), REGISTRY, APP, everybody, is_forced=False)
     assert simulate(program, "anonymous").splitlines()[1:] == [
         "  because pulls without credentials are off: anonymous_pull, as this command finds it set",
@@ -105,6 +106,26 @@ def test_where_pulls_without_credentials_are_off_they_are_denied(program: Progra
     program.settings.data_dir.joinpath("moorage.toml").write_text("anonymous_pull = true\n")
     config = ("--config", str(program.settings.data_dir / "moorage.toml"))
     assert simulate(program, "anonymous", "ecr:BatchGetImage", *config).startswith("allowed: ")
+
+
+def test_a_repository_that_does_not_exist_is_told(program: Program) -> None:
+    """It is judged all the same: it could be created; whoever mistyped it finds out."""
+    asked = ("policy", "simulate", "--principal", "root", "--action", "ecr:PutImage", "--resource")
+    said = program.run(*asked, "team/apps").splitlines()
+    assert said[0].startswith("allowed: ")
+    assert said[-1] == "  note: there is no such repository, so it has neither a policy nor tags"
+    for resource, exists in (("team/apps", False), (ARN, True), ("*", None)):
+        assert program.json(*asked, resource)["Simulation"]["ResourceExists"] is exists
+    assert "note:" not in program.run(*asked, ARN) + program.run(*asked, "*")
+
+
+def test_a_condition_key_is_typed_with_its_value(program: Program) -> None:
+    """The sentence names what was typed wrongly."""
+    said = program.misuse(
+        "policy", "simulate", *["--principal", "root", "--action", "ecr:PutImage", "--context", "foo"]
+    )
+    assert "a condition key is typed as KEY=VALUE" in said
+    assert "a tag is typed as KEY=VALUE" in program.misuse("user", "tag", "alice", "foo")
 
 
 @pytest.mark.parametrize(
