@@ -56,7 +56,7 @@ _STATUS_TAIL = """
 |---|---|
 | OCI distribution 1.1 and 1.1+dev | `make conformance`: the official suite, no failure and no skip |
 | real clients, plain and over TLS | `make clients` |
-| an acknowledged push survives `kill -9` | `tests/durability`, 100 rounds in CI, 1,000 in `make proof` |
+| an acknowledged push survives `kill -9` | `tests/durability`, 100 rounds in CI, 1,000 in `make proof`; on PostgreSQL, which is killed as well, 10 and 200 |
 | an acknowledged push survives a power cut | `tests/durability/power_cuts.py`, 50 rounds in CI, 500 in `make proof`; servers whose syncs are only pretended are found out |
 | each step of a push or a deletion may fail or end the server; disks may be full, read-only or gone | `tests/faults` |
 | slow clients harm nobody; too much is turned away; a stop cuts nothing off; memory does not follow a layer's size | `python -m tests.load`, short in CI, with `--full` in `make proof` |

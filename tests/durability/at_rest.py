@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pysqlite3
 
+from tests.durability.databases import Database
+
 
 @dataclass
 class AtRest:
@@ -18,9 +20,22 @@ class AtRest:
     bytes_without_rows: int = 0
 
 
-def inspect(data_dir: Path) -> AtRest:
-    """Check the database of a stopped server and compare its rows with the files."""
+def inspect(data_dir: Path, database: Database | None = None) -> AtRest:
+    """Check the database of a stopped server, SQLite's by default, and compare its rows with the files."""
     found = AtRest()
+    if database is None:
+        blobs, segments = _inspect_sqlite(data_dir, found)
+    else:
+        found.broken += database.damage()
+        blobs, segments = database.rows()
+    found.blobs, found.segments = len(blobs), len(segments)
+    found.blob_bytes = sum(size for _, size in blobs)
+    _compare(found, data_dir, dict(blobs + segments))
+    return found
+
+
+def _inspect_sqlite(data_dir: Path, found: AtRest) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Location and size of each blob and of each segment."""
     connection = pysqlite3.connect(f"file:{data_dir / 'metadata.db'}?mode=ro", uri=True)
     try:
         for pragma in ("integrity_check", "foreign_key_check"):
@@ -30,10 +45,7 @@ def inspect(data_dir: Path) -> AtRest:
         segments = connection.execute("SELECT location, length FROM segment").fetchall()
     finally:
         connection.close()
-    found.blobs, found.segments = len(blobs), len(segments)
-    found.blob_bytes = sum(size for _, size in blobs)
-    _compare(found, data_dir, dict(blobs + segments))
-    return found
+    return blobs, segments
 
 
 def _compare(found: AtRest, data_dir: Path, rows: dict[str, int]) -> None:

@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.durability.at_rest import AtRest
+from tests.durability.databases import Database
 from tests.durability.journal import Violation
 from tests.durability.power import Power
 from tests.durability.rounds import Campaign, Round, rotation
@@ -64,6 +65,8 @@ class Kind:
     kills: Sequence[Kill]
     per_directory: int
     power: Callable[[Path, int], AbstractContextManager[Power]] | None = None
+    #: PostgreSQL in place of SQLite, a server for each data directory.
+    database: Callable[[Path], AbstractContextManager[Database]] | None = None
     #: Modules run in place of the ``moorage`` program, for servers that were damaged on purpose.
     module: tuple[str, ...] = ()
     #: Where its directories are made; None is the usual place.
@@ -107,8 +110,9 @@ def play_some(plan: Plan, number: int, directory: Path, rounds: int, tally: Tall
     seed, kind = f"{plan.seed}/{number}", plan.kind
     with (
         kind.power(directory, number) if kind.power else nullcontext() as power,
+        kind.database(directory) if kind.database else nullcontext() as database,
         Campaign(
-            directory, free_address(), seed, tally.seconds, power, kind.module, kind.restart_seconds
+            directory, free_address(), seed, tally.seconds, power, kind.module, kind.restart_seconds, database
         ) as campaign,
     ):
         for turn, kill in enumerate(rotation(random.Random(seed), kind.kills, rounds)):
@@ -157,6 +161,7 @@ def summary(tally: Tally, plan: Plan, took: float) -> str:
         f"restart to /readyz, s: {spread(tally.seconds.restart)} (promised: {plan.kind.restart_seconds:g})",
         f"orphans of a killed parent gone after, s: {spread(tally.seconds.orphans)}",
         f"killed worker replaced after, s: {spread(tally.seconds.replaced)}",
+        f"ready after its database was back, s: {spread(tally.seconds.database)}",
         *(at_rest_line(found) for found in tally.at_rest),
         f"{took:.0f} s, {took / max(played, 1):.2f} s a round",
     ]
@@ -193,8 +198,8 @@ def free_address() -> str:
             return "{}:{}".format(*address)
 
 
-def parse(kind: Kind, description: str) -> Plan:
-    """What the command line asks for."""
+def parse(kind: Kind, description: str, databases: Mapping[str, Kind] | None = None) -> Plan:
+    """What the command line asks for; ``databases`` are the kinds that ``--database`` takes in place of the first."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=100, help="rounds that count (default 100)")
     parser.add_argument(
@@ -204,7 +209,10 @@ def parse(kind: Kind, description: str) -> Plan:
     parser.add_argument(
         "--data-dir", type=Path, help="directory to work in, new or empty (default: a temporary one)"
     )
+    if databases:
+        parser.add_argument("--database", choices=["sqlite", *databases], default="sqlite")
     arguments = parser.parse_args()
+    kind = (databases or {}).get(getattr(arguments, "database", ""), kind)
     limit = arguments.seconds_limit or 60 + 6 * arguments.rounds
     directory = arguments.data_dir or Path(tempfile.mkdtemp(prefix=f"moorage-{kind.name}-", dir=kind.parent))
     seed = arguments.seed or secrets.token_hex(8)

@@ -14,6 +14,7 @@ from typing import Self
 
 from tests.durability import at_rest, verification
 from tests.durability.at_rest import AtRest
+from tests.durability.databases import Database
 from tests.durability.journal import Journal, Violation
 from tests.durability.power import Power
 from tests.durability.victim import RESTART_SECONDS, Kill, Seconds, Victim
@@ -21,6 +22,9 @@ from tests.durability.wire import InFlight, NoAnswer, Wire
 from tests.durability.writers import SHARED, Writer, prepare_shared
 
 WRITERS = 6
+
+#: The server outlives these.
+_DATABASE = frozenset({Kill.DATABASE, Kill.DATABASE_CRASH})
 
 #: How long the load runs before the kill, and how long it goes on where the server does.
 LOAD_SECONDS = (0.1, 0.5)
@@ -44,7 +48,7 @@ class Round:
     @property
     def counts(self) -> bool:
         """Whether acknowledgements were in flight: without them a kill proves nothing."""
-        is_hit = self.unanswered > 0 if self.kill is Kill.WORKER else self.in_flight > 0
+        is_hit = self.unanswered > 0 if self.kill in {Kill.WORKER, *_DATABASE} else self.in_flight > 0
         return bool(self.broken) or (self.acknowledged > 0 and is_hit)
 
 
@@ -60,11 +64,24 @@ class Campaign(AbstractContextManager["Campaign"]):
         power: Power | None = None,
         module: Sequence[str] = (),
         restart_seconds: float = RESTART_SECONDS,
+        database: Database | None = None,
     ) -> None:
-        """``power`` can be cut where the data lie; ``module`` is run in place of the ``moorage`` program."""
+        """``power`` can be cut where the data lie; ``module`` is run in place of the ``moorage`` program.
+
+        ``database`` is PostgreSQL's; without it the metadata are in SQLite beside the blobs.
+        """
         self.journal = Journal()
         data_dir = power.data_dir if power else directory / "data"
-        self.victim = Victim(data_dir, directory / "server.log", address, seconds, module, restart_seconds)
+        self.victim = Victim(
+            data_dir,
+            directory / "server.log",
+            address,
+            seconds,
+            module,
+            restart_seconds,
+            environment=database.environment if database else None,
+        )
+        self._database = database
         self._power = power
         self._chance = random.Random(seed)
         self._seed = seed
@@ -123,7 +140,8 @@ class Campaign(AbstractContextManager["Campaign"]):
             running = [pool.submit(writer.run, stop) for writer in self._writers]
             self._await_moment()
             played.in_flight = self._in_flight.running
-            self._in_flight.is_orphaned = played.kill is not Kill.WORKER
+            self._in_flight.is_without_database = played.kill in _DATABASE
+            self._in_flight.is_orphaned = played.kill not in {Kill.WORKER, *_DATABASE}
             self._strike(played.kill)
             self._after_kill(played.kill)
             stop.set()
@@ -132,8 +150,11 @@ class Campaign(AbstractContextManager["Campaign"]):
         finally:
             stop.set()
             pool.shutdown(wait=False)
+        self._in_flight.is_without_database = False
         if played.kill is Kill.WORKER:
             self.victim.await_replacement()
+        elif played.kill in _DATABASE:
+            return
         else:
             if self._power is not None:
                 self._power.restore()
@@ -150,7 +171,10 @@ class Campaign(AbstractContextManager["Campaign"]):
         if self._power is not None:
             self._in_flight.is_cut = True
             self._power.cut()
-        self.victim.kill(kill, self._chance)
+        if self._database is not None and kill in _DATABASE:
+            self._database.strike(kill)
+        else:
+            self.victim.kill(kill, self._chance)
 
     def _await_moment(self) -> None:
         """Wait for the time of the kill: some load, an acknowledgement in this round, requests that run."""
@@ -166,6 +190,10 @@ class Campaign(AbstractContextManager["Campaign"]):
         if kill is Kill.WORKER:
             self.victim.check_alive()
             time.sleep(AFTER_SECONDS)
+        elif self._database is not None and kill in _DATABASE:
+            time.sleep(AFTER_SECONDS)
+            self._database.restart()
+            self.victim.await_database()
         else:
             self.victim.await_end()
 
@@ -185,7 +213,7 @@ class Campaign(AbstractContextManager["Campaign"]):
             self.victim.stop()
         except Violation as violation:
             return [*broken, str(violation)], AtRest()
-        found = at_rest.inspect(self.victim.data_dir)
+        found = at_rest.inspect(self.victim.data_dir, self._database)
         return broken + found.broken, found
 
     def _resume_all(self) -> list[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from moorage.metadata.postgresql import PAUSE_SECONDS
 from tests.durability.journal import Violation
 from tests.serving import Credentials, answers, command
 
@@ -30,6 +31,11 @@ ORPHAN_SECONDS = 8.0
 REPLACED_SECONDS = 5.0
 STOP_SECONDS = 75.0
 
+#: The promise: from a database that is back to an answer of /readyz.
+DATABASE_SECONDS = 10.0
+#: For an attempt to connect that was under way when the database came back.
+AFTER_PAUSE_SECONDS = 0.2
+
 
 class Kill(StrEnum):
     """What is killed."""
@@ -38,6 +44,8 @@ class Kill(StrEnum):
     PARENT = "the parent alone"
     EVERYTHING = "all processes"
     POWER = "the power"
+    DATABASE = "the database, all its processes"
+    DATABASE_CRASH = "the database, stopped at once"
 
 
 @dataclass
@@ -47,6 +55,7 @@ class Seconds:
     restart: list[float] = field(default_factory=list)
     orphans: list[float] = field(default_factory=list)
     replaced: list[float] = field(default_factory=list)
+    database: list[float] = field(default_factory=list)
 
 
 class Victim:
@@ -150,6 +159,16 @@ class Victim:
             for process_id in self._other_workers:
                 os.kill(process_id, signal.SIGCONT)
         self._seconds.replaced.append(took)
+
+    def await_database(self) -> None:
+        """Wait until it is ready again, its database having come back. Raises ``Violation``.
+
+        One of its workers has said so. Another may have been refused by the database just before, and asks it no
+        sooner than after a pause.
+        """
+        took = self._wait("ready after its database", DATABASE_SECONDS, self._is_ready, time.monotonic())
+        self._seconds.database.append(took)
+        time.sleep(PAUSE_SECONDS + AFTER_PAUSE_SECONDS)
 
     def check_alive(self) -> None:
         """A connection made now is served. Raises ``Violation``."""

@@ -49,6 +49,8 @@ class InFlight:
     broken: int = 0
     #: Whether the server's parent is dead: what an orphan answers with 500 may have been done or not.
     is_orphaned: bool = False
+    #: Whether the database is away: what is answered with 503 may have been done or not.
+    is_without_database: bool = False
     #: What was answered so.
     refusals: list[Answer] = field(default_factory=list)
     #: Whether the power is off: nobody would have heard what is answered from now on.
@@ -118,6 +120,10 @@ class Wire:
             if answer.status >= 500 and self._in_flight.is_orphaned:
                 self._in_flight.refusals.append(answer)
                 raise NoAnswer(f"{method} {path}: status {answer.status} of an orphan")
+            if answer.status == 503 and self._in_flight.is_without_database:
+                if answer.headers["Retry-After"] is None:
+                    raise Violation(f"{method} {path}: 503 without Retry-After: {answer.body[:300]!r}")
+                raise NoAnswer(f"{method} {path}: status 503 without a database")
             return answer
 
     def _connect(self) -> None:

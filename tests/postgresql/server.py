@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.serving import free_port
@@ -63,6 +64,16 @@ class Server:
         """``immediate``: as if it had crashed. ``fast``: every client is told that it goes."""
         self._call("pg_ctl", "stop", "--wait", f"--mode={mode}")
 
+    def kill(self) -> None:
+        """SIGKILL to all its processes at once; returns when they are gone, so that it can be started again."""
+        processes = self._processes()
+        for process_id in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+        # A zombie counts as running to the next server, which would not start.
+        while any(Path(f"/proc/{process_id}").exists() for process_id in processes):
+            time.sleep(0.01)
+
     def freeze(self) -> None:
         """Nothing is answered any more, and nothing is refused."""
         self._signal(signal.SIGSTOP)
@@ -72,16 +83,20 @@ class Server:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
+        for process_id in self._processes():
+            os.kill(process_id, number)
+
+    def _processes(self) -> list[int]:
+        """The postmaster first, so that it starts nothing in place of the others."""
         postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
         children = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True, check=True
         ).stdout.split()
-        for process_id in (postmaster, *map(int, children)):
-            os.kill(process_id, number)
+        return [postmaster, *map(int, children)]
 
     def remove(self) -> None:
         """Stop it if it runs, and leave nothing behind."""
-        if (self._data / "postmaster.pid").exists():
+        if (self._data / "postmaster.pid").exists() and Path(f"/proc/{self._processes()[0]}").exists():
             self.stop()
         shutil.rmtree(self._directory)
 
