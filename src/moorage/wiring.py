@@ -19,6 +19,7 @@ from moorage.auth.sealing import KEY_BYTES, Keyring, MasterKey, SealBroken
 from moorage.blobs.base import BlobStore
 from moorage.blobs.local import LocalBlobStore
 from moorage.config import Settings
+from moorage.domain import audit
 from moorage.domain.caller import RegistryKey
 from moorage.domain.errors import CredentialsUnknown, Unavailable
 from moorage.domain.names import RegistryId
@@ -33,7 +34,8 @@ from moorage.metadata.migrate import check_sqlite, migrate_sqlite, newest_revisi
 from moorage.metadata.sqlite import SqliteDatabase
 from moorage.oci.face import DistributionApi
 from moorage.oci.ready import ReadyPulls
-from moorage.services import accounts
+from moorage.services import accounts, operators
+from moorage.services.audit import Recording
 from moorage.transfers.audit_file import AuditFailed, audit_directory, open_audit_log
 from moorage.transfers.downloads import Downloads
 from moorage.transfers.issuer_keys import IssuerKeys
@@ -256,7 +258,7 @@ def _ensure_root_key(database: Database, master_key: MasterKey, settings: Settin
     account = RegistryId.parse(settings.account_id)
     if settings.root_access_key_id:
         key = check_access_key(settings.root_access_key_id, settings.root_secret_access_key)
-        _keep_configured_key(database, master_key, account, key)
+        _keep_configured_key(database, master_key, RegistryKey(account, settings.region), key)
         create_private_file(_credentials_file(settings), render_credentials_file(key).encode())
     elif not database.read_now(accounts.has_any_key):
         key = generate_access_key()
@@ -268,18 +270,35 @@ def _ensure_root_key(database: Database, master_key: MasterKey, settings: Settin
 
 
 def _keep_configured_key(
-    database: Database, master_key: MasterKey, account: RegistryId, key: AccessKey
+    database: Database, master_key: MasterKey, registry: RegistryKey, key: AccessKey
 ) -> None:
     try:
         holder = database.read_now(accounts.find_key_holder, key.access_key_id)
     except CredentialsUnknown:
-        add_root_key(database, master_key, account, key)
+        _add_configured_key(database, master_key, registry, key)
         return
     kept = master_key.unseal(holder.sealed_secret, key.access_key_id.encode())
-    if kept != key.secret_access_key.encode() or holder.account_id != account:
+    if kept != key.secret_access_key.encode() or holder.account_id != registry.registry_id:
         raise StartRefused(
             f"access key {key.access_key_id} exists already with another secret or account; configure another id"
         )
+
+
+def _add_configured_key(
+    database: Database, master_key: MasterKey, registry: RegistryKey, key: AccessKey
+) -> None:
+    """Whoever changed the settings gave root another key, as ``moorage credentials create`` does; so it is recorded."""
+    note = operators.note("CreateAccessKey", audit.IAM, registry)
+    recording: Recording[None] = Recording(note, lambda _: operators.root_key_elements(key.access_key_id))
+    sealed = seal_key(master_key, key)
+    recording.change_now(
+        database,
+        operators.create_root_key,
+        registry.registry_id,
+        key.access_key_id,
+        sealed,
+        registry.region,
+    )
 
 
 def add_root_key(database: Database, master_key: MasterKey, account: RegistryId, key: AccessKey) -> None:

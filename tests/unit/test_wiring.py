@@ -1,7 +1,9 @@
-"""What a start leaves behind: the root access key and the file that holds it."""
+"""What a start leaves behind: the root access key, its record, and the file that holds it."""
 
 import configparser
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from moorage import wiring
 from moorage.config import Settings
 from moorage.metadata.sqlite import SqliteDatabase
 from moorage.services import accounts
+from tests.support.auditing import committed
 
 CONFIGURED = {"root_access_key_id": "AKIDCONFIGURED000000", "root_secret_access_key": "s" * 40}
 
@@ -26,6 +29,15 @@ def holder_of(settings: Settings, access_key_id: str) -> str:
     database = SqliteDatabase(wiring.database_path(settings), settings)
     try:
         return database.read_now(accounts.find_key_holder, access_key_id).account_id
+    finally:
+        database.close()
+
+
+def records(settings: Settings) -> list[dict[str, Any]]:
+    """All of what is recorded."""
+    database = SqliteDatabase(wiring.database_path(settings), settings)
+    try:
+        return committed(database)
     finally:
         database.close()
 
@@ -81,6 +93,30 @@ def test_a_configured_key_is_kept_in_the_file_too(settings: Settings) -> None:
     configured = settings.model_copy(update=CONFIGURED)
     assert key_in(wiring.prepare(configured)) == CONFIGURED["root_access_key_id"]
     assert holder_of(settings, CONFIGURED["root_access_key_id"]) == settings.account_id
+
+
+def test_a_configured_key_is_recorded_once_by_whoever_starts_the_server(settings: Settings) -> None:
+    """It gives root another key, as ``moorage credentials create`` does; its secret is nowhere in the record."""
+    wiring.prepare(settings)
+    assert records(settings) == []
+    configured = settings.model_copy(update=CONFIGURED)
+    wiring.prepare(configured)
+    wiring.prepare(configured)
+    (record,) = records(settings)
+    assert (record["eventSource"], record["eventName"]) == ("iam.amazonaws.com", "CreateAccessKey")
+    assert record["responseElements"]["accessKey"]["accessKeyId"] == CONFIGURED["root_access_key_id"]
+    identity = record["userIdentity"]
+    assert (identity["type"], identity["principalId"]) == ("Operator", f"uid:{os.getuid()}")
+    assert (record["recipientAccountId"], record["awsRegion"]) == (settings.account_id, settings.region)
+    assert CONFIGURED["root_secret_access_key"] not in str(record)
+
+
+def test_an_account_that_is_made_for_a_configured_key_is_recorded_too(settings: Settings) -> None:
+    """Of a server whose default account was changed."""
+    wiring.prepare(settings)
+    wiring.prepare(settings.model_copy(update={**CONFIGURED, "account_id": "111111111111"}))
+    told = [(record["eventName"], record["recipientAccountId"]) for record in records(settings)]
+    assert told == [("CreateAccount", "111111111111"), ("CreateAccessKey", "111111111111")]
 
 
 def test_a_file_that_was_taken_away_stays_away(settings: Settings) -> None:

@@ -6,10 +6,11 @@ import typer
 
 from moorage.cli import answers
 from moorage.cli.answers import Output, OutputOption
-from moorage.cli.changes import ORGANIZATIONS, Change, shown
+from moorage.cli.changes import Change, shown
 from moorage.cli.desk import at_work, every
 from moorage.cli.flags import PlainUsage, with_settings
 from moorage.config import Settings
+from moorage.domain import audit
 from moorage.domain.audit import Elements
 from moorage.services import accounts
 from moorage.services.accounts import Account
@@ -38,7 +39,7 @@ def create(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Make an account. Its root gets a key from `moorage credentials create`."""
-    change = Change[Account]("CreateAccount", {"accountName": name}, _told, source=ORGANIZATIONS)
+    change = Change[Account]("CreateAccount", {"accountName": name}, _told, source=audit.ORGANIZATIONS)
     with at_work(settings, account) as work:
         made = work.write(change, accounts.create_account, name)
     answers.show({"Account": answers.account(made)}, output)
@@ -50,7 +51,7 @@ def _told(made: Account) -> Elements:
 
 def _switch(event: str, account: str) -> Change[None]:
     """AWS can only close accounts for good, so the names are ours."""
-    return Change(event, {"accountId": account}, source=ORGANIZATIONS)
+    return Change(event, {"accountId": account}, source=audit.ORGANIZATIONS)
 
 
 def list_accounts(settings: Settings, output: OutputOption = Output.TEXT) -> None:

@@ -4,25 +4,19 @@ Names, parameters and answers are those of the IAM API and of CloudTrail's recor
 named here (docs/audit.md).
 """
 
-import os
-import pwd
-import socket
-import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-import moorage
 from moorage.domain import audit
-from moorage.domain.audit import Elements, Note, Operator
-from moorage.domain.caller import RegistryKey, RequestFacts
+from moorage.domain.arn import RepositoryArn
+from moorage.domain.audit import Elements, Note
+from moorage.domain.caller import RegistryKey
 from moorage.domain.iam import PrincipalKind
+from moorage.domain.names import RepositoryName
+from moorage.services import operators
 
 Result = TypeVar("Result")
-
-#: AWS keeps accounts in this service.
-ORGANIZATIONS: Final = "organizations.amazonaws.com"
 
 NOTHING: Final[Elements] = {}
 
@@ -36,7 +30,7 @@ class Change(Generic[Result]):
     """One change, before it is made. ``parameters`` may hold no secret.
 
     ``answer`` makes the record's response elements of what the use case returns, ``learned`` further parameters that are
-    only known by then. ``region`` is given where it is about one.
+    only known by then. ``region`` and ``repository`` are given where it is about one.
     """
 
     event: str
@@ -45,26 +39,15 @@ class Change(Generic[Result]):
     learned: Callable[[Result], Elements] = field(default=_nothing)
     source: str = audit.IAM
     region: str = ""
+    repository: RepositoryName | None = None
 
     def note(self, registry: RegistryKey) -> Note:
         """What is known of it so far; ``registry`` is the account that it is made in, and the server's own region."""
-        now = time.time_ns() // 1000
-        agent = f"moorage/{moorage.__version__}"
-        facts = RequestFacts(str(uuid.uuid4()), "json", socket.gethostname(), False, agent, now)
         where = RegistryKey(registry.registry_id, self.region or registry.region)
-        note = Note(facts, self.event, self.source, operator=operator(), registry=where)
-        note.add(**self.parameters)
+        note = operators.note(self.event, self.source, where, **self.parameters)
+        if self.repository is not None:
+            note.repositories = [RepositoryArn(where.region, where.registry_id, self.repository)]
         return note
-
-
-def operator() -> Operator:
-    """Who runs this command, as the system knows them: variables of the environment prove nothing."""
-    user_id = os.getuid()
-    try:
-        name = pwd.getpwuid(user_id).pw_name
-    except KeyError:  # In a container, say.
-        name = str(user_id)
-    return Operator(name, f"uid:{user_id}")
 
 
 def named(kind: PrincipalKind, name: str, /, **more: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from moorage.cli.changes import Change
 from moorage.cli.desk import at_work
 from moorage.cli.flags import with_settings
 from moorage.config import Settings
-from moorage.services import accounts
+from moorage.services import operators
 from moorage.wiring import seal_key
 
 
@@ -44,11 +44,10 @@ def create(
 ) -> None:
     """Make a root access key for an account, which is made too if it does not exist. Its secret is shown once."""
     key = generate_access_key()
-    told = {"accessKey": {"accessKeyId": key.access_key_id, "status": "Active"}}
-    change = Change[None]("CreateAccessKey", {}, lambda _: told)
+    change = Change[None]("CreateAccessKey", {}, lambda _: operators.root_key_elements(key.access_key_id))
     with at_work(settings, account) as work:
         sealed = seal_key(work.desk.master_key, key)
-        work.write(change, accounts.create_root_key, key.access_key_id, sealed)
+        work.write(change, operators.create_root_key, key.access_key_id, sealed, work.desk.region)
     typer.echo(render(key, account, output))
 
 

@@ -123,8 +123,12 @@ def list_keys(
     answers.show_list(document, output, "AccessKeyId", "UserName", "Status", "CreateDate")
 
 
-def _switch(access_key_id: str, status: str) -> Change[None]:
-    return Change("UpdateAccessKey", {"accessKeyId": access_key_id, "status": status})
+def _switch(access_key_id: str, status: str) -> Change[KeyFacts]:
+    return Change("UpdateAccessKey", {"accessKeyId": access_key_id, "status": status}, learned=_owner)
+
+
+def _owner(key: KeyFacts) -> Elements:
+    return {"userName": key.user_name}
 
 
 def disable(settings: Settings, access_key_id: KeyId, account: AccountOption = None) -> None:
@@ -146,6 +150,6 @@ def enable(settings: Settings, access_key_id: KeyId, account: AccountOption = No
 def delete(settings: Settings, access_key_id: KeyId, account: AccountOption = None) -> None:
     """Remove a key for good."""
     with at_work(settings, account) as work:
-        change = Change[None]("DeleteAccessKey", {"accessKeyId": access_key_id})
+        change = Change("DeleteAccessKey", {"accessKeyId": access_key_id}, learned=_owner)
         work.write(change, access_keys.delete_access_key, access_key_id)
     typer.echo(f"access key {access_key_id} is removed")

@@ -82,9 +82,9 @@ def made(principal: Principal) -> Elements:
     return {principal.kind: shown(answers.principal(principal))}
 
 
-def _described(command: Command, meaning: str, named: PrincipalKind | None = None) -> Command:
+def _described(command: Command, meaning: str, kind: PrincipalKind | None = None) -> Command:
     """The same command with its help: what it is for, and whose name it takes."""
     command.__doc__ = meaning
-    if named is not None:
-        command.__annotations__["name"] = _NAMES[named]
+    if kind is not None:
+        command.__annotations__["name"] = _NAMES[kind]
     return command

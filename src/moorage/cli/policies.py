@@ -28,7 +28,7 @@ from moorage.cli.flags import PlainUsage, fail, with_settings
 from moorage.config import Settings
 from moorage.domain import audit
 from moorage.domain.audit import Elements
-from moorage.domain.names import RepositoryName
+from moorage.domain.names import RegistryId, RepositoryName
 from moorage.services import policies, principal_policies, principals, resource_policies
 from moorage.services.policies import ManagedPolicy
 
@@ -87,10 +87,16 @@ def lift(
             text = work.write(change, resource_policies.lift_registry_policy, where)
         else:
             name = RepositoryName.parse(repository)
-            named = {"repositoryName": name}
-            change = Change("DeleteRepositoryPolicy", named, _lifted, source=audit.ECR, region=where)
+            change = _lifting(work.account, where, name)
             text = work.write(change, resource_policies.lift_repository_policy, where, name)
     typer.echo(text)
+
+
+def _lifting(account: RegistryId, region: str, name: RepositoryName) -> Change[str]:
+    parameters = {"registryId": account, "repositoryName": name}
+    return Change(
+        "DeleteRepositoryPolicy", parameters, _lifted, source=audit.ECR, region=region, repository=name
+    )
 
 
 def _lifted(text: str) -> Elements:
@@ -132,7 +138,9 @@ def put(
     with at_work(settings, account) as work:
         if inline is None:
             given = {"policyDocument": text, "setAsDefault": True}
-            change = Change[ManagedPolicy]("CreatePolicyVersion", given, learned=_arn_of)
+            change = Change[ManagedPolicy](
+                "CreatePolicyVersion", given, learned=lambda made: _of_policy(made.arn)
+            )
             work.write(change, policies.put_policy, name, text)
         else:
             parameters = named(*inline, policyName=name, policyDocument=text)
@@ -141,8 +149,8 @@ def put(
     typer.echo(f"policy {name} is put")
 
 
-def _arn_of(policy: ManagedPolicy) -> Elements:
-    return {"policyArn": policy.arn}
+def _of_policy(arn: str) -> Elements:
+    return {"policyArn": arn}
 
 
 def list_policies(
@@ -206,7 +214,7 @@ def delete(
     inline = None if user is None and role is None else one_of(user, role)
     with at_work(settings, account) as work:
         if inline is None:
-            change = Change[str]("DeletePolicy", {}, learned=_policy_arn)
+            change = Change[str]("DeletePolicy", {}, learned=_of_policy)
             work.write(change, policies.delete_policy, name)
         else:
             delete_inline = Change[None](
@@ -214,10 +222,6 @@ def delete(
             )
             work.write(delete_inline, principal_policies.delete_inline, *inline, name)
     typer.echo(f"policy {name} is removed")
-
-
-def _policy_arn(arn: str) -> Elements:
-    return {"policyArn": arn}
 
 
 def attachment(use_case: Callable[..., str], verb: str, done: str, meaning: str) -> Callable[..., None]:
@@ -232,7 +236,7 @@ def attachment(use_case: Callable[..., str], verb: str, done: str, meaning: str)
     ) -> None:
         kind, name = one_of(user, role)
         with at_work(settings, account) as work:
-            change = Change(f"{verb}{kind.capitalize()}Policy", named(kind, name), learned=_policy_arn)
+            change = Change(f"{verb}{kind.capitalize()}Policy", named(kind, name), learned=_of_policy)
             arn = work.write(change, use_case, kind, name, policy)
         typer.echo(f"{arn} is {done} {kind} {name}")
 

@@ -24,6 +24,8 @@ from moorage.domain.names import plain_text
 ECR: Final = "ecr.amazonaws.com"
 STS: Final = "sts.amazonaws.com"
 IAM: Final = "iam.amazonaws.com"
+#: AWS keeps accounts in this service.
+ORGANIZATIONS: Final = "organizations.amazonaws.com"
 
 #: A request that names no operation of ours.
 UNKNOWN_EVENT: Final = "UnknownOperation"

@@ -154,10 +154,12 @@ def has_keys(tx: Transaction) -> bool:
     return tx.find(_HAS_KEYS) is not None
 
 
-def ensure_account(tx: Transaction, account_id: str) -> None:
-    """Make the account unless it exists."""
-    if not has_account(tx, account_id):
-        add_account(tx, account_id, None)
+def ensure_account(tx: Transaction, account_id: str) -> bool:
+    """Make the account unless it exists; returns whether it was made."""
+    if has_account(tx, account_id):
+        return False
+    add_account(tx, account_id, None)
+    return True
 
 
 def add_account(tx: Transaction, account_id: str, name: str | None) -> None:

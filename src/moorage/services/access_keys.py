@@ -4,7 +4,7 @@ A secret is sealed here, before any row is written, and leaves the server once: 
 may call these is the caller's business. Source: the IAM API reference, CreateAccessKey and its kin.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moorage.auth.credentials import AccessKey
 from moorage.auth.sealing import MasterKey
@@ -69,16 +69,21 @@ def list_user_keys(tx: Transaction, account_id: RegistryId, user_name: str) -> l
     return [_facts(row) for row in access_keys.list_of_principal(tx, user.id)]
 
 
-def set_key_active(tx: Transaction, account_id: RegistryId, access_key_id: str, *, is_active: bool) -> None:
+def set_key_active(tx: Transaction, account_id: RegistryId, access_key_id: str, *, is_active: bool) -> KeyFacts:
     """Switch a key on, or off for every request from now on, with all tokens it was given. Raises ``NoSuchEntity``."""
     found = get_access_key(tx, account_id, access_key_id)
     access_keys.set_active(tx, found.access_key_id, is_active=is_active)
+    return replace(found, is_active=is_active)
 
 
-def delete_access_key(tx: Transaction, account_id: RegistryId, access_key_id: str) -> None:
-    """Remove a key for good, with its secret and all tokens it was given. Raises ``NoSuchEntity``."""
+def delete_access_key(tx: Transaction, account_id: RegistryId, access_key_id: str) -> KeyFacts:
+    """Remove a key for good, with its secret and all tokens it was given; returns what it was.
+
+    Raises ``NoSuchEntity``.
+    """
     found = get_access_key(tx, account_id, access_key_id)
     access_keys.delete_access_key(tx, found.access_key_id)
+    return found
 
 
 def _facts(row: AccessKeyRow) -> KeyFacts:

@@ -54,6 +54,11 @@ def create_account(tx: Transaction, account_id: RegistryId, name: str | None = N
     return get_account(tx, account_id)
 
 
+def ensure_account(tx: Transaction, account_id: RegistryId) -> bool:
+    """Make the account unless it exists; returns whether it was made."""
+    return accounts.ensure_account(tx, account_id)
+
+
 def get_account(tx: Transaction, account_id: RegistryId) -> Account:
     """An account, switched off or not. Raises ``NoSuchEntity``."""
     row = accounts.find_account(tx, account_id)

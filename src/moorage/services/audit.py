@@ -37,7 +37,7 @@ class Recording(Generic[Result]):
         """``Database.write``, with the record in the same transaction. Raises what that raises."""
         if self.note is None:
             return await database.write(use_case, *args, **kwargs)
-        result, is_recorded = await database.write(self._recorded, use_case, *args, **kwargs)
+        result, is_recorded = await database.write(self.recorded, use_case, *args, **kwargs)
         self.note.is_recorded |= is_recorded
         return result
 
@@ -49,9 +49,9 @@ class Recording(Generic[Result]):
         **kwargs: Arguments.kwargs,
     ) -> Result:
         """``change`` for code that runs outside an event loop: the command line."""
-        return database.write_now(self._recorded, use_case, *args, **kwargs)[0]
+        return database.write_now(self.recorded, use_case, *args, **kwargs)[0]
 
-    def _recorded(
+    def recorded(
         self,
         tx: Transaction,
         use_case: UseCase[Arguments, Result],
@@ -59,6 +59,7 @@ class Recording(Generic[Result]):
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> tuple[Result, bool]:
+        """The use case with its record, in a transaction that is under way; also whether there is a record."""
         result = use_case(tx, *args, **kwargs)
         return result, self._add(tx, result)
 

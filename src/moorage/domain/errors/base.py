@@ -1,4 +1,4 @@
-"""Its root: what every refusal has."""
+"""The class that all refusals are made of."""
 
 from typing import ClassVar
 
