@@ -16,7 +16,7 @@ from moorage.oci.face import DistributionApi
 from moorage.services import access_keys, principal_policies, principals
 from moorage.web.http import Message, Request
 from tests.ecr.driver import ACCOUNT, HOST, MINUTE, SECOND, Driver, Key, Sent
-from tests.ecr.test_sts_sessions import assume, call, session_key
+from tests.ecr.sts import assume, call, session_key
 from tests.support.identities import allow
 
 HOME = RegistryId(ACCOUNT)

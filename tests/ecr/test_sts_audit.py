@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.ecr.driver import ACCOUNT, Driver, Key, Sent
-from tests.ecr.test_sts_sessions import ALICE, FORM, ROLE, claims, driver, federate, issuer
+from tests.ecr.sts import ALICE, FORM, ROLE, claims, driver, federate, issuer
 from tests.support.auditing import Trail
 from tests.support.issuer import Issuer
 

@@ -1,118 +1,33 @@
-"""Sessions over the wire: assumed roles, web identities and users' own, as botocore's STS client reads them."""
+"""Sessions over the wire: assumed roles and users' own, as botocore's STS client reads them."""
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
-import botocore.session
 import pytest
-from botocore.parsers import create_parser
 
-from moorage.auth.credentials import AccessKey
-from moorage.auth.sealing import MasterKey
 from moorage.auth.tokens import read_registry_authorization
 from moorage.domain.errors import CredentialsExpired
-from moorage.domain.names import RegistryId
-from moorage.services import access_keys, accounts, identity_providers, principal_policies, principals
+from moorage.services import access_keys, accounts, principal_policies, principals
 from moorage.services.conditions import iso
-from tests.ecr.driver import (
-    ACCOUNT,
-    KEY,
-    MINUTE,
-    OTHER_KEY,
-    SECOND,
-    Answer,
-    Driver,
-    Key,
-    Sent,
-    digest_of,
+from tests.ecr.driver import ACCOUNT, KEY, MINUTE, OTHER_KEY, SECOND, Driver, Key, Sent, digest_of
+from tests.ecr.sts import (
+    ALICE,
+    ALICES,
+    BOB,
+    HOME,
+    ROLE,
+    Given,
+    assume,
+    call,
+    change_trust,
+    driver,
+    issuer,
+    session_key,
+    told,
+    trust,
 )
 from tests.support.identities import allow
-from tests.support.issuer import AUDIENCE, Issuer, ec_key, rsa_key, serve_issuer
 
-FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-HOME = RegistryId(ACCOUNT)
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/ci/builder"
-ALICE = Key("AKIDALICE", "alices/SecretThatIsLongEnoughForAKey00000")
-BOB = Key("AKIDBOB", "bobs/SecretThatIsLongEnoughForAKey0000000")
-
-Given = dict[str, Any]
-
-
-def trust(*statements: Given) -> str:
-    """A trust policy of these statements, which allow AssumeRole unless they say otherwise."""
-    usual = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"]}
-    return json.dumps({"Version": "2012-10-17", "Statement": [usual | one for one in statements]})
-
-
-ALICES: Given = {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}}
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    """A real issuer."""
-    with serve_issuer() as served:
-        yield served
-
-
-@pytest.fixture
-def driver(tmp_path: Path, issuer: Issuer) -> Iterator[Driver]:
-    """A server with the users alice and bob, and a role that trusts alice for two hours."""
-    made = Driver(tmp_path, oidc_private_origins=[issuer.url])
-    for name, key in (("alice", ALICE), ("bob", BOB)):
-        made.database.write_now(principals.create_user, HOME, name)
-        access_key = AccessKey(key.access_key_id, key.secret)
-        made.database.write_now(access_keys.create_access_key, HOME, name, access_key, MasterKey(bytes(32)))
-    made.database.write_now(
-        principals.create_role, HOME, "builder", trust(ALICES), path="/ci/", max_session_seconds=7200
-    )
-    yield made
-    made.close()
-
-
-def call(
-    driver: Driver, action: str, key: Key | None = ALICE, **given: object
-) -> tuple[Answer, dict[str, Any]]:
-    """A call of STS, unsigned without a key; the answer, and what botocore reads in it."""
-    form = {"Action": action, "Version": "2011-06-15"} | {name: str(value) for name, value in given.items()}
-    body = urlencode(form).encode()
-    headers = [(b"content-type", FORM["Content-Type"].encode()), (b"content-length", b"%d" % len(body))]
-    sent = (
-        driver.sign(None, body, service="sts", headers=FORM, key=key)
-        if key
-        else Sent("POST", "/", headers, body)
-    )
-    answer = driver.send(sent)
-    model = botocore.session.Session().get_service_model("sts").operation_model(action)
-    parsed: dict[str, Any] = create_parser("query").parse(
-        {"status_code": answer.status, "headers": answer.headers, "body": answer.body}, model.output_shape
-    )
-    return answer, parsed
-
-
-def assume(driver: Driver, key: Key = ALICE, **given: Any) -> tuple[Answer, dict[str, Any]]:
-    """AssumeRole of the role, by alice unless said otherwise."""
-    return call(driver, "AssumeRole", key, **({"RoleArn": ROLE, "RoleSessionName": "ci"} | given))
-
-
-def told(result: tuple[Answer, dict[str, Any]]) -> tuple[int, str]:
-    """Status and code of a refusal, or 200 and nothing."""
-    answer, parsed = result
-    return answer.status, parsed.get("Error", {}).get("Code", "")
-
-
-def session_key(result: tuple[Answer, dict[str, Any]]) -> Key:
-    """What a client signs with after this answer."""
-    assert result[0].status == 200, result
-    given = result[1]["Credentials"]
-    return Key(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
-
-
-def change_trust(driver: Driver, *statements: Given) -> None:
-    """Let the role trust somebody else."""
-    driver.database.write_now(principals.update_role, HOME, "builder", trust(*statements))
+__all__ = ["driver", "issuer"]
 
 
 # --- AssumeRole ----------------------------------------------------------------------------------------------
@@ -342,112 +257,6 @@ def test_a_roots_own_session_may_do_what_root_may(driver: Driver) -> None:
     assert driver.call("DescribeRepositories", key=key).json == {"repositories": []}
     data = driver.call("GetAuthorizationToken", key=key).json["authorizationData"][0]
     assert data["expiresAt"] == pytest.approx(driver.now / SECOND + 3_600, abs=1)
-
-
-# --- AssumeRoleWithWebIdentity -------------------------------------------------------------------------------
-
-
-def federate(driver: Driver, issuer: Issuer, **condition: object) -> None:
-    """Let the role trust an issuer, for tokens that meet a condition."""
-    url = f"https://{issuer.name}"
-    driver.database.write_now(identity_providers.create_provider, HOME, url, [AUDIENCE])
-    arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer.name}"
-    change_trust(
-        driver,
-        {"Principal": {"Federated": arn}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition},
-    )
-
-
-def identify(driver: Driver, token: str, **given: Any) -> tuple[Answer, dict[str, Any]]:
-    """AssumeRoleWithWebIdentity with a token, unsigned."""
-    named = {"RoleArn": ROLE, "RoleSessionName": "pipeline", "WebIdentityToken": token}
-    return call(driver, "AssumeRoleWithWebIdentity", None, **(named | given))
-
-
-def claims(driver: Driver, issuer: Issuer, **other: object) -> dict[str, object]:
-    """Claims that are good now."""
-    return issuer.claims(driver.now // SECOND, **other)
-
-
-def test_a_web_identity_assumes_a_role_that_trusts_its_claims(driver: Driver, issuer: Issuer) -> None:
-    """No signature, no key; the answer says who the token proved."""
-    federate(
-        driver, issuer, StringEquals={f"{issuer.name}:sub": "repo:team/app", f"{issuer.name}:aud": AUDIENCE}
-    )
-    result = identify(driver, issuer.sign(claims(driver, issuer)))
-    answer, parsed = result
-    assert answer.operation == "AssumeRoleWithWebIdentity"
-    assert parsed["SubjectFromWebIdentityToken"] == "repo:team/app"
-    assert parsed["Audience"] == AUDIENCE
-    assert parsed["Provider"] == f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer.name}"
-    identity = call(driver, "GetCallerIdentity", session_key(result))[1]
-    assert identity["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/builder/pipeline"
-
-
-def test_a_web_identity_with_other_claims_is_refused(driver: Driver, issuer: Issuer) -> None:
-    """The token is genuine, and the role does not trust it."""
-    federate(driver, issuer, StringLike={f"{issuer.name}:sub": "repo:team/*", f"{issuer.name}:ref": "main"})
-    right = claims(driver, issuer, ref="main")
-    assert told(identify(driver, issuer.sign(right))) == (200, "")
-    for wrong in ({"sub": "repo:other/app"}, {"ref": "feature"}, {"ref": None}):
-        assert told(identify(driver, issuer.sign(claims(driver, issuer, **({"ref": "main"} | wrong))))) == (
-            403,
-            "AccessDenied",
-        )
-
-
-@pytest.mark.threat(9, 15)
-def test_a_web_identity_that_is_not_proven_is_refused(driver: Driver, issuer: Issuer) -> None:
-    """Another audience, over, not begun, another key, another issuer, no token at all."""
-    federate(driver, issuer)
-    stranger = Issuer("https://stranger.test")
-    soon = driver.now // SECOND + 600
-    refused = {
-        "audience": (issuer.sign(claims(driver, issuer, aud="other")), 400, "InvalidIdentityToken"),
-        "over": (issuer.sign(claims(driver, issuer, exp=soon - 1200)), 400, "ExpiredTokenException"),
-        "early": (issuer.sign(claims(driver, issuer, nbf=soon)), 403, "IDPRejectedClaim"),
-        "key": (issuer.sign(claims(driver, issuer), key=rsa_key("evil")), 400, "InvalidIdentityToken"),
-        "unknown key": (issuer.sign(claims(driver, issuer), key_id="x"), 400, "InvalidIdentityToken"),
-        "wrong kind": (
-            issuer.sign(claims(driver, issuer), key=ec_key("curve"), algorithm="ES256"),
-            400,
-            "InvalidIdentityToken",
-        ),
-        "issuer": (stranger.sign(claims(driver, stranger)), 400, "InvalidIdentityToken"),
-        "nothing": ("x.y.z", 400, "InvalidIdentityToken"),
-    }
-    for name, (token, status, code) in refused.items():
-        assert (name, told(identify(driver, token))) == (name, (status, code))
-    assert told(identify(driver, "")) == (400, "ValidationError")
-
-
-def test_only_an_issuer_that_the_account_trusts_is_contacted(driver: Driver, issuer: Issuer) -> None:
-    """A token cannot make the server call anybody."""
-    token = issuer.sign(claims(driver, issuer))
-    assert told(identify(driver, token)) == (400, "InvalidIdentityToken")
-    driver.database.write_now(
-        identity_providers.create_provider, RegistryId("999999999999"), f"https://{issuer.name}", [AUDIENCE]
-    )
-    assert told(identify(driver, token)) == (400, "InvalidIdentityToken")
-    assert issuer.asked == []
-
-
-def test_an_issuer_that_is_away_is_named_as_the_reason(driver: Driver, issuer: Issuer) -> None:
-    """Clients try again on that code."""
-    federate(driver, issuer)
-    issuer.documents["/keys"] = (500, b"")
-    token = issuer.sign(claims(driver, issuer))
-    assert told(identify(driver, token)) == (400, "IDPCommunicationError")
-
-
-def test_a_web_identity_asks_for_no_more_than_an_unsigned_call_may(driver: Driver, issuer: Issuer) -> None:
-    """Any other operation needs a signature, however it is called."""
-    federate(driver, issuer)
-    assert told(call(driver, "GetCallerIdentity", None)) == (403, "MissingAuthenticationToken")
-    assert told(call(driver, "AssumeRole", None, RoleArn=ROLE, RoleSessionName="ci"))[0] == 403
-    body = b"Action=GetSessionToken&Action=AssumeRoleWithWebIdentity&Version=2011-06-15"
-    answer = driver.send(Sent("POST", "/", [(b"content-type", FORM["Content-Type"].encode())], body))
-    assert (answer.status, answer.error_code) == (400, "InvalidParameterValue")
 
 
 # --- On both faces -------------------------------------------------------------------------------------------

@@ -48,11 +48,14 @@ async def answer(request: Request) -> Response:
 
 
 async def _echo(request: Request) -> Response:
+    """The body, ``?delay=`` seconds after it was read."""
     try:
         body = await request.body(10 * 1024 * 1024)
     except BodyIncomplete:
         SEEN.append("incomplete")
         return plain(400, "incomplete")
+    if delay := dict(request.query()).get("delay"):
+        await asyncio.sleep(float(delay))
     return Response(200, [(b"content-length", str(len(body)).encode())], body)
 
 
