@@ -13,8 +13,16 @@ from typing import Final
 
 _SHARED_MEMORY: Final = Path("/dev/shm")
 
-#: Where directories are made in memory; None on machines that have no such place.
-IN_MEMORY: Final = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
+#: Bytes of it that tests may fill; containers as a rule have 64 MiB.
+_NEEDED: Final = 2 * 1024**3
+
+
+def _is_roomy(place: Path) -> bool:
+    return os.access(place, os.W_OK) and shutil.disk_usage(place).free >= _NEEDED
+
+
+#: Where directories are made in memory; None on machines that have no such place, or little of it.
+IN_MEMORY: Final = _SHARED_MEMORY if _is_roomy(_SHARED_MEMORY) else None
 
 
 @contextmanager
