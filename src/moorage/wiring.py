@@ -54,7 +54,6 @@ from moorage.web.health import Health
 from moorage.web.hosts import RegistryHosts
 from moorage.web.metrics import Metrics, MetricsPage
 from moorage.web.shortcut import Shortcut
-from moorage.web.unread import Unread
 
 #: Version of the data directory's layout.
 FORMAT = "1"
@@ -437,7 +436,7 @@ def build_app(settings: Settings) -> Application:
     ]
     load, turn = Load(settings.requests_per_worker), Turn(settings.queue_seconds)
     observers = (metrics, AccessLog(settings.log_level), trail)
-    application = Application(
+    return Application(
         routes,
         fallback=fallback,
         observers=observers,
@@ -449,8 +448,6 @@ def build_app(settings: Settings) -> Application:
         shutdown=[parts.close, records.stop],
         on_drain=[health.drain],
     )
-    application.unread = Unread(load, turn, application.route, fallback, application.turned_away_unread)
-    return application
 
 
 @dataclass(frozen=True, slots=True)

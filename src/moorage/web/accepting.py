@@ -36,6 +36,10 @@ REST_SECONDS: Final = 1.0
 #: Seconds that a client behind TLS has to finish its handshake.
 HANDSHAKE_SECONDS: Final = 10.0
 
+#: Seconds that a handshake may take while others wait for its place, and between two looks for one that took longer.
+LEAST_HANDSHAKE_SECONDS: Final = 1.0
+FULL_SECONDS: Final = 0.05
+
 #: Seconds for which another process may go first.
 COURTESY_SECONDS: Final = 0.002
 
@@ -61,9 +65,10 @@ _logger = structlog.get_logger()
 class Acceptor:
     """Accepts on listening sockets, which stay the caller's to close. To uvicorn's server it is one of asyncio's.
 
-    ``seconds`` are how long a connection may wait to be accepted, 0 for ever; behind TLS nothing can be said unread,
-    and all are let in; who does not finish the handshake in time is let go, and the slowest when there are too many. ``on_turned_away`` is called for each that is turned away. ``is_ahead`` tells whether this
-    process, with so many connections beside those that were made, has more than another.
+    ``seconds`` are how long a connection may wait to be accepted, 0 for ever. Behind TLS nothing can be said unread: so
+    many handshakes are begun as may be under way, and who does not finish in time is let go, sooner when others wait.
+    ``on_turned_away`` is called for each that is turned away. ``is_ahead`` tells whether this process, with so many
+    connections beside those that were made, has more than another.
     """
 
     def __init__(
@@ -84,8 +89,8 @@ class Acceptor:
         self._handshake_seconds = None if context is None else handshake_seconds
         self._on_turned_away = on_turned_away
         self._is_ahead = is_ahead
-        #: The oldest first.
-        self._tasks: dict[asyncio.Task[None], None] = {}
+        #: Connections that are being made, behind TLS their handshakes, with the loop's time; the oldest first.
+        self._tasks: dict[asyncio.Task[None], float] = {}
         self._rests: dict[socket.socket, asyncio.TimerHandle] = {}
         for listener in sockets:
             listener.setblocking(False)
@@ -115,8 +120,11 @@ class Acceptor:
         is_full = self._milliseconds > 0 and _is_filling(listener)
         let_in = turned_away = 0
         while let_in < ACCEPTED_AT_ONCE and turned_away < TURNED_AWAY_AT_ONCE:
-            if is_courteous and self._is_ahead(len(self._tasks)):
+            if is_courteous and self._is_ahead(len(self._tasks) if self._context else let_in):
                 self._pause(listener, COURTESY_SECONDS, self._insist)
+                return
+            if self._context and not self._has_place():
+                self._pause(listener, FULL_SECONDS, self._watch)
                 return
             try:
                 client, _ = listener.accept()
@@ -138,15 +146,20 @@ class Acceptor:
 
     def _let_in(self, client: socket.socket) -> None:
         task = eager.run(self._loop, self._open(client))
-        if task is None:
-            return
-        if len(self._tasks) >= HANDSHAKES:
-            # Whoever shakes hands in good faith is done long before so many others have come.
-            oldest = next(iter(self._tasks))
-            self._forget(oldest)
-            oldest.cancel()
-        self._tasks[task] = None
-        task.add_done_callback(self._forget)
+        if task is not None:
+            self._tasks[task] = self._loop.time()
+            task.add_done_callback(self._forget)
+
+    def _has_place(self) -> bool:
+        """Whether one more handshake may begin; one that takes long gives up its place."""
+        if len(self._tasks) < HANDSHAKES:
+            return True
+        oldest, begun = next(iter(self._tasks.items()))
+        if self._loop.time() - begun < LEAST_HANDSHAKE_SECONDS:
+            return False
+        self._forget(oldest)
+        oldest.cancel()
+        return True
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)

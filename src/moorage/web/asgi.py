@@ -24,7 +24,6 @@ from moorage.web.messages import RETRY_AFTER
 
 if TYPE_CHECKING:
     from moorage.web.shortcut import Shortcut
-    from moorage.web.unread import Unread
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -154,17 +153,15 @@ class Application:
     ) -> None:
         #: For connections that send the same again.
         self.shortcut = shortcut
-        #: For requests that come too late, if a worker turns any away.
-        self.unread: Unread | None = None
         self._exact = {route.path: route for route in routes}
         self._subtrees = [(route.path.rstrip("/") + "/", route) for route in routes if route.has_subtree]
-        self._fallback = fallback
+        self.fallback = fallback
         self._observers = tuple(observers)
         self._startup = tuple(startup)
         self._shutdown = tuple(reversed(shutdown))
         self._on_drain = tuple(on_drain)
-        self._load = load or Load()
-        self._turn = turn or Turn()
+        self.load = load or Load()
+        self.turn = turn or Turn()
         self._on_unread = tuple(on_unread)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -194,7 +191,7 @@ class Application:
         for prefix, route in self._subtrees:
             if path.startswith(prefix):
                 return route
-        return self._fallback
+        return self.fallback
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -216,7 +213,7 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self.route(scope["path"])
-        load = self._load
+        load = self.load
         request = Request(scope, receive, read_facts(scope, route.face), load)
         log.current_request_id.set(request.facts.request_id)
         exchange = Exchange(request, route.api)
@@ -245,9 +242,9 @@ class Application:
         """What there is too much of to take a request on; empty when it is taken on."""
         if _is_crowded(scope):
             return "connections"
-        if self._load.running > self._load.most:
+        if self.load.running > self.load.most:
             return "requests"
-        return "waiting" if self._turn.is_over() else ""
+        return "waiting" if self.turn.is_over() else ""
 
 
 def read_facts(scope: Scope, face: Face) -> RequestFacts:

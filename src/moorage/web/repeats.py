@@ -17,8 +17,9 @@ _IDLE = Part.IDLE
 
 
 class RepeatingProtocol(LendingProtocol):
-    """A connection that remembers the header it read last. A subclass may carry a ``shortcut``, and who turns away
-    ``unread``.
+    """A connection that remembers the header it read last.
+
+    A subclass may carry a ``shortcut``, for what is ready, and an ``unread``, for what is too much.
     """
 
     shortcut: Shortcut | None = None
@@ -27,17 +28,26 @@ class RepeatingProtocol(LendingProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer at once what is ready, or comes too late; have the rest parsed."""
-        shortcut, unread = self.shortcut, self.unread
-        if shortcut is None or not self._is_at_rest():
+        if not self._is_at_rest():
             super().data_received(data)
             return
-        if self._known is not None and self._take_shortcut(shortcut, self._known, data):
+        shortcut, unread = self.shortcut, self.unread
+        if (
+            shortcut is not None
+            and self._known is not None
+            and self._take_shortcut(shortcut, self._known, data)
+        ):
             return
         if unread is not None and unread.is_due() and self._turn_away(unread, data):
             return
         before = self.cycle
         super().data_received(data)
-        if self.cycle is not before and data.endswith(b"\r\n\r\n") and self._is_plain(self.cycle, data):
+        if (
+            shortcut is not None
+            and self.cycle is not before
+            and data.endswith(b"\r\n\r\n")
+            and self._is_plain(self.cycle, data)
+        ):
             self._learn(shortcut, data)
 
     def _learn(self, shortcut: Shortcut, data: bytes) -> None:

@@ -39,7 +39,7 @@ class Shares:
         self._counts[number] = connections
 
     def is_ahead(self, number: int, connections: int) -> bool:
-        """Whether that process, with so many, has more than another that could take the next one."""
+        """Whether that process, with so many, has so much more than another that this one should have the next."""
         least = min((count for other, count in enumerate(self._counts) if other != number), default=_ABSENT)
         return connections > least + least // _LEAD_PART + _LEAD
 
@@ -51,20 +51,31 @@ class Counted(set[object]):
         super().__init__()
         self._shares = shares
         self._number = number
+        self._is_accepting = False
 
     def begin(self) -> None:
         """This process accepts from now on."""
-        self._shares.tell(self._number, len(self))
+        self._is_accepting = True
+        self._tell()
+
+    def end(self) -> None:
+        """It accepts nothing any more."""
+        self._is_accepting = False
+        self._shares.leave(self._number)
+
+    def _tell(self) -> None:
+        if self._is_accepting:
+            self._shares.tell(self._number, len(self))
 
     def add(self, connection: object, /) -> None:
         """See ``set.add``."""
         super().add(connection)
-        self._shares.tell(self._number, len(self))
+        self._tell()
 
     def discard(self, connection: object, /) -> None:
         """See ``set.discard``."""
         super().discard(connection)
-        self._shares.tell(self._number, len(self))
+        self._tell()
 
     def is_ahead(self, more: int) -> bool:
         """Whether this process, with so many ``more`` that are not counted yet, should let another go first."""

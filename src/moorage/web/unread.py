@@ -21,7 +21,14 @@ from moorage.web.http import Request
 #: A path that decodes to itself. An answer to HEAD has no body: it goes the ordinary way.
 _LINE: Final = re.compile(rb"(GET|PUT|POST|PATCH|DELETE) (/[!$&-~]*) HTTP/1\.1")
 
-#: Of a header in small letters: what makes its framing, or what becomes of its connection, worth a parser.
+#: Bytes of a header that may be plain.
+MOST_BYTES: Final = 8 * 1024
+
+#: A header in small letters that everybody takes apart in the same way, a proxy before us, too: no folded lines, no
+#: control characters, a name and a colon in each line.
+_FIELDS: Final = re.compile(rb"(?:\r\n[!#$%&'*+.^_`|~0-9a-z-]+:[\t -~\x80-\xff]*)*\r\n")
+
+#: What makes its framing, or what becomes of its connection, worth a parser.
 _UNPLAIN: Final = (b"\ntransfer-encoding", b"\nconnection", b"\nexpect", b"\nupgrade")
 _LENGTH: Final = re.compile(rb"\ncontent-length: ?([0-9]{1,9})\r\n")
 _TARGET: Final = b"\nx-amz-target: "
@@ -60,7 +67,7 @@ class Unread:
         head, end, body = data.partition(b"\r\n\r\n")
         line, _, _ = head.partition(b"\r\n")
         matched = _LINE.fullmatch(line)
-        if matched is None or not end:
+        if matched is None or not end or len(head) > MOST_BYTES:
             return None
         route = self._route(matched[2].partition(b"?")[0].decode("ascii"))
         lines = head[len(line) :].lower() + b"\r\n"
@@ -95,7 +102,9 @@ class Unread:
 
 def _is_plain(lines: bytes, body_bytes: int) -> bool:
     """Whether a header, in small letters, leaves no doubt about its end, and that is where the body ends, too."""
-    if any(name in lines for name in _UNPLAIN) or lines.count(b"\n") != lines.count(b"\r\n"):
+    if _FIELDS.fullmatch(lines) is None or any(name in lines for name in _UNPLAIN):
+        return False
+    if lines.count(b"\nhost:") != 1:
         return False
     announced = lines.count(b"\ncontent-length")
     length = _LENGTH.search(lines)

@@ -23,6 +23,7 @@ from moorage.web.crowd import CrowdedProtocol, bounded
 from moorage.web.descriptors import most_connections, raise_limit
 from moorage.web.orders import Orders
 from moorage.web.shares import Counted
+from moorage.web.unread import Unread
 
 IDLE_SECONDS = 75
 
@@ -91,6 +92,7 @@ class WorkerServer(uvicorn.Server):
             self.hurry()
             return
         self.should_exit = True
+        self._connections.end()
         self._application.begin_drain()
 
     def hurry(self) -> None:
@@ -130,9 +132,15 @@ def run(build: Callable[[Settings], Application], mine: Orders) -> None:
     log.configure(settings.log_level)
     application = build(settings)
     connections = most_connections(settings.connections_per_worker, raise_limit())
-    config = _server_config(
-        settings, application, bounded(connections, shortcut=application.shortcut, unread=application.unread)
+    unread = Unread(
+        application.load,
+        application.turn,
+        application.route,
+        application.fallback,
+        application.turned_away_unread,
     )
+    protocol = bounded(connections, shortcut=application.shortcut, unread=unread)
+    config = _server_config(settings, application, protocol)
     # Of the time that anybody waits, one half before the door, the other half behind it.
     counted = Counted(mine.shares, mine.number)
     server = WorkerServer(config, application, mine.ready, settings.queue_seconds / 2, counted)

@@ -1,19 +1,21 @@
-"""What is said, unread, to requests that come too late in a turn."""
+"""What is said, unread, to requests that are too many or come too late in a turn."""
 
 import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moorage.domain.errors import RegistryError, TooManyRequests
+from moorage.web import head
 from moorage.web.admission import ALWAYS_SERVED, Load, Turn
 from moorage.web.asgi import Route
 from moorage.web.http import Request, Response
-from moorage.web.unread import Unread
+from moorage.web.unread import MOST_BYTES, Unread
 
 PUT = b"PUT /v2/a/manifests/t HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 CALL = b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: Service.Operation\r\nContent-Length: 2\r\n\r\n{}"
@@ -88,6 +90,16 @@ def test_each_answer_has_an_id_of_its_own() -> None:
         PUT.replace(b"Content-Length: 3", b"Content-Length: 3\r\nConnection: close"),
         PUT.replace(b"Content-Length: 3", b"Content-Length: 3\r\nUpgrade: h2c"),
         PUT.replace(b"Host: x", b"Host: x\nContent-Length: 0"),
+        PUT.replace(b"Host: x", b"Host: x\r\nX: a\r\n Transfer-Encoding: chunked"),
+        PUT.replace(b"Content-Length: 3", b"Content-Length: 3\r\n 0"),
+        PUT.replace(b"\r\nHost: x", b"\r\n Host: x\r\nHost: x"),
+        PUT.replace(b"Host: x", b"Host: x\r\nX: a\rTransfer-Encoding: chunked"),
+        PUT.replace(b"Host: x", b"Host: x\r\n\x0bTransfer-Encoding: chunked"),
+        PUT.replace(b"Host: x", b"Host: x\r\nno colon"),
+        PUT.replace(b"Host: x", b"Host: x\r\nX: a\x00b"),
+        PUT.replace(b"Host: x\r\n", b""),
+        PUT.replace(b"Host: x", b"Host: x\r\nHost: y"),
+        PUT.replace(b"Host: x", b"Host: x\r\nX: " + b"a" * MOST_BYTES),
         PUT.replace(b"HTTP/1.1", b"HTTP/1.0"),
         PUT.replace(b"PUT", b"HEAD"),
         PUT.replace(b"PUT ", b"PUT  "),
@@ -104,6 +116,46 @@ def test_what_is_not_plain_goes_the_ordinary_way(data: bytes) -> None:
     late = Late()
     assert late.answer(data) is None
     assert not late.reasons
+
+
+class Parser:
+    """How many requests the ordinary way reads in these bytes, and whether their connection would go on."""
+
+    def __init__(self, data: bytes) -> None:
+        self.complete = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        parser = httptools.HttpRequestParser(self)
+        parser.feed_data(data)
+        head.check(
+            self.headers, parser.get_http_version(), is_upgrade=parser.should_upgrade(), expects_continue=False
+        )
+        self.is_kept = parser.should_keep_alive()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_message_complete(self) -> None:
+        self.complete += 1
+
+
+_PIECES = st.sampled_from(
+    [
+        b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b": ", b"\x00", b"\x0b", b"\xff", b",", b"0", b"3", b"abc", b"x",
+        b"Host", b"Content-Length", b"content-length: 3", b"Transfer-Encoding", b"chunked", b"Connection", b"close",
+        b"X: a", b"\r\n\r\n", PUT, CALL, b"PUT /v2/a HTTP/1.1", b" HTTP/1.0", b"/v2/b?c=d", b"#", b"%2f",
+    ]
+)  # fmt: skip
+
+
+@given(pieces=st.lists(_PIECES, max_size=6), at=st.integers(0, len(PUT)), left_out=st.integers(0, 4))
+def test_whatever_is_answered_is_one_whole_request_that_keeps_its_connection(
+    pieces: list[bytes], at: int, left_out: int
+) -> None:
+    data = PUT[:at] + b"".join(pieces) + PUT[at + left_out :]
+    if Late().answer(data) is not None:
+        parser = Parser(data)
+        assert parser.complete == 1
+        assert parser.is_kept
 
 
 @given(data=st.binary(max_size=200))
