@@ -31,6 +31,10 @@ end
 function done(summary, latency, _)
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.timeout + errors.status
+  if failed > 0 then
+    io.stderr:write(string.format("connect %d, read %d, write %d, timeout %d, status %d\n",
+      errors.connect, errors.read, errors.write, errors.timeout, errors.status))
+  end
   io.write(string.format(
     '\n{"requests": %d, "seconds": %f, "failed": %d, "p50_ms": %f, "p99_ms": %f}\n',
     summary.requests, summary.duration / 1e6, failed,

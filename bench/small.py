@@ -125,5 +125,5 @@ def _run(argv: list[str]) -> float:
         raise BenchError(f"{argv[0]}: {ran.stderr[-500:]}")
     found = json.loads(ran.stdout.splitlines()[-1])
     if found["failed"] or not found["requests"]:
-        raise BenchError(f"{found['failed']} of {found['requests']} requests failed")
+        raise BenchError(f"{found['failed']} of {found['requests']} requests failed: {ran.stderr[-500:]}")
     return float(found["requests"])

@@ -22,12 +22,10 @@ PARTS = ("slow", "overload", "newcomers", "drain", "layer")
 
 SHORT_SLOW = slow.Size(200, 40, 20, seconds=4, windows=1, most_ratio=5, least_bound=0.1)
 FULL_SLOW = slow.Size(1000, 200, 100, seconds=20, windows=3, most_ratio=2, least_bound=0)
-SHORT_OVERLOAD = overload.Size(seconds=5, connections=1200, least_share=0.4, most_mebibytes=150, is_noisy=True)
+SHORT_OVERLOAD = overload.Size(seconds=5, connections=1200, least_share=0.4, most_mebibytes=150)
 FULL_OVERLOAD = overload.Size(seconds=20, connections=1600, least_share=0.8, most_mebibytes=150)
 #: More than the queues of connections take that are not accepted yet.
-SHORT_NEWCOMERS = overload.Size(
-    seconds=5, connections=6000, least_share=0.25, most_mebibytes=150, is_noisy=True
-)
+SHORT_NEWCOMERS = overload.Size(seconds=5, connections=6000, least_share=0.25, most_mebibytes=150)
 FULL_NEWCOMERS = overload.Size(seconds=20, connections=8000, least_share=0.8, most_mebibytes=150)
 
 

@@ -25,9 +25,9 @@ class Outcome:
     seconds: float = 0.0
     cpu: float = 0.0
 
-    def count(self, what: str) -> None:
-        """One more of these."""
-        self.statuses[what] = self.statuses.get(what, 0) + 1
+    def count(self, what: str, more: int = 1) -> None:
+        """So many more of these."""
+        self.statuses[what] = self.statuses.get(what, 0) + more
 
     def add(self, other: "Outcome") -> None:
         """Take in what another generator saw at the same time."""

@@ -5,6 +5,7 @@ there again at once, so that the number stays.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -100,6 +101,8 @@ async def crawl(target: Target, size: Size, seconds: float) -> Outcome:
             await peer.receive(pause=1, piece=1024)
 
     async def again(name: str, client: Callable[[], Coroutine[None, None, None]]) -> None:
+        # They have nothing to do with each other: in step, each second's bytes would come in one burst.
+        await asyncio.sleep(random.random())
         while True:
             with suppress(NoAnswer, Truncated, TimeoutError):
                 await client()
