@@ -79,8 +79,16 @@ def create_file(directory: Descriptor, name: str) -> Descriptor:
 
 
 def open_file(directory: Descriptor, name: str) -> tuple[Descriptor, int]:
-    """Open a regular file for reading; its descriptor and size. Raises ``OSError``."""
-    descriptor = Descriptor(os.open(name, os.O_RDONLY | _SAFE, dir_fd=directory.number))
+    """Open a regular file for reading; its descriptor and size. Raises ``OSError``.
+
+    Its time of access stays as it is: to write it down takes a place in the file system's journal, for which the event
+    loop would wait while a commit is written.
+    """
+    try:
+        number = os.open(name, os.O_RDONLY | os.O_NOATIME | _SAFE, dir_fd=directory.number)
+    except PermissionError:  # it is another user's, who lets us read it
+        number = os.open(name, os.O_RDONLY | _SAFE, dir_fd=directory.number)
+    descriptor = Descriptor(number)
     facts = os.fstat(descriptor.number)
     if not stat.S_ISREG(facts.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", name)

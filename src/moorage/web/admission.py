@@ -10,7 +10,8 @@ from typing import Final
 #: Seconds between two looks at whether the loop has turned; none while no request comes.
 LOOK_SECONDS: Final = 0.05
 
-#: Requests of a turn that are served however late it is: a process that was merely stopped serves on.
+#: Requests of a turn that are served however late it is: a process that was merely stopped, or waited for its disk,
+#: serves on.
 ALWAYS_SERVED: Final = 16
 
 
@@ -47,7 +48,7 @@ class Turn:
     length.) The clock is read once for each request, some 50 ns.
     """
 
-    __slots__ = ("_clock", "_is_watched", "_late_at", "_seconds", "_taken")
+    __slots__ = ("_clock", "_has_taken", "_is_watched", "_late_at", "_seconds", "_taken_late")
 
     def __init__(self, seconds: float = 0, clock: Callable[[], float] = time.monotonic) -> None:
         """``seconds`` are how long a turn may last; 0 means for ever."""
@@ -55,30 +56,34 @@ class Turn:
         self._clock = clock
         self._late_at = float("inf")
         self._is_watched = False
-        self._taken = 0
+        self._has_taken = False
+        self._taken_late = 0
 
     def is_over(self) -> bool:
         """Whether a request that is reached now came too late; else it is one that is taken on."""
         if not self._is_watched:
             self._begin(asyncio.get_running_loop())
-        elif self.is_late():
-            return True
-        self._taken += 1
+        elif self._clock() > self._late_at:
+            if self._taken_late >= ALWAYS_SERVED:
+                return True
+            self._taken_late += 1
+        self._has_taken = True
         return False
 
     def is_late(self) -> bool:
         """Whether a request that is reached now comes too late, without taking it on if it does not."""
-        return self._is_watched and self._taken >= ALWAYS_SERVED and self._clock() > self._late_at
+        return self._taken_late >= ALWAYS_SERVED
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_watched = True
-        self._taken = 0
+        self._has_taken = False
+        self._taken_late = 0
         self._late_at = self._clock() + LOOK_SECONDS + self._seconds
         loop.call_later(LOOK_SECONDS, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """A timer rings between two turns. After one without requests nobody looks until the next request."""
-        if self._taken:
+        if self._has_taken:
             self._begin(loop)
         else:
             self._is_watched = False
