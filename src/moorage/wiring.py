@@ -21,7 +21,7 @@ from moorage.blobs.local import LocalBlobStore
 from moorage.config import Settings
 from moorage.domain import audit
 from moorage.domain.caller import RegistryKey
-from moorage.domain.errors import CredentialsUnknown, Unavailable
+from moorage.domain.errors import Unavailable
 from moorage.domain.names import RegistryId
 from moorage.ecr import errors
 from moorage.ecr.face import JsonApi
@@ -271,9 +271,9 @@ def _ensure_root_key(database: Database, master_key: MasterKey, settings: Settin
 def _keep_configured_key(
     database: Database, master_key: MasterKey, registry: RegistryKey, key: AccessKey
 ) -> None:
-    try:
-        holder = database.read_now(accounts.find_key_holder, key.access_key_id)
-    except CredentialsUnknown:
+    # One that was switched off is left so.
+    holder = database.read_now(accounts.find_any_key_holder, key.access_key_id)
+    if holder is None:
         _add_configured_key(database, master_key, registry, key)
         return
     kept = master_key.unseal(holder.sealed_secret, key.access_key_id.encode())

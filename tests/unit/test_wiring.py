@@ -2,6 +2,7 @@
 
 import configparser
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from moorage import wiring
 from moorage.config import Settings
+from moorage.domain.errors import AccountSwitchedOff, CredentialsUnknown
+from moorage.domain.names import RegistryId
 from moorage.metadata.sqlite import SqliteDatabase
-from moorage.services import accounts
+from moorage.services import access_keys, accounts
 from tests.support.auditing import committed
 
 CONFIGURED = {"root_access_key_id": "AKIDCONFIGURED000000", "root_secret_access_key": "s" * 40}
@@ -29,6 +32,15 @@ def holder_of(settings: Settings, access_key_id: str) -> str:
     database = SqliteDatabase(wiring.database_path(settings), settings)
     try:
         return database.read_now(accounts.find_key_holder, access_key_id).account_id
+    finally:
+        database.close()
+
+
+def change(settings: Settings, use_case: Callable[..., object], *args: object, is_active: bool) -> None:
+    """Switch something of the default account on or off."""
+    database = SqliteDatabase(wiring.database_path(settings), settings)
+    try:
+        database.write_now(use_case, RegistryId(settings.account_id), *args, is_active=is_active)
     finally:
         database.close()
 
@@ -117,6 +129,31 @@ def test_an_account_that_is_made_for_a_configured_key_is_recorded_too(settings: 
     wiring.prepare(settings.model_copy(update={**CONFIGURED, "account_id": "111111111111"}))
     told = [(record["eventName"], record["recipientAccountId"]) for record in records(settings)]
     assert told == [("CreateAccount", "111111111111"), ("CreateAccessKey", "111111111111")]
+
+
+def test_a_configured_key_that_was_switched_off_stays_off(settings: Settings) -> None:
+    """The server starts all the same: whoever switched it off, or its account, meant it."""
+    configured = settings.model_copy(update=CONFIGURED)
+    which = CONFIGURED["root_access_key_id"]
+    wiring.prepare(configured)
+    change(settings, access_keys.set_key_active, which, is_active=False)
+    wiring.prepare(configured)
+    with pytest.raises(CredentialsUnknown):
+        holder_of(settings, which)
+    change(settings, accounts.set_account_active, is_active=False)
+    wiring.prepare(configured)
+    change(settings, access_keys.set_key_active, which, is_active=True)
+    with pytest.raises(AccountSwitchedOff):
+        holder_of(settings, which)
+
+
+def test_a_configured_key_with_another_secret_is_refused(settings: Settings) -> None:
+    """Also where it was switched off: nothing is replaced unasked."""
+    configured = settings.model_copy(update=CONFIGURED)
+    wiring.prepare(configured)
+    change(settings, access_keys.set_key_active, CONFIGURED["root_access_key_id"], is_active=False)
+    with pytest.raises(wiring.StartRefused, match="exists already with another secret"):
+        wiring.prepare(configured.model_copy(update={"root_secret_access_key": "t" * 40}))
 
 
 def test_a_file_that_was_taken_away_stays_away(settings: Settings) -> None:

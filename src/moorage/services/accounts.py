@@ -13,7 +13,7 @@ from moorage.domain.errors import (
 )
 from moorage.domain.names import RegistryId
 from moorage.metadata import accounts
-from moorage.metadata.accounts import AccountRow, SecretRow
+from moorage.metadata.accounts import AccountRow, KeyRow, SecretRow
 from moorage.metadata.transaction import Transaction, one_statement
 
 #: Characters of an account's name.
@@ -105,6 +105,16 @@ def find_key_holder(tx: Transaction, access_key_id: str) -> KeyHolder:
         raise CredentialsUnknown
     if not key.is_account_active:
         raise AccountSwitchedOff
+    return _holder(key)
+
+
+def find_any_key_holder(tx: Transaction, access_key_id: str) -> KeyHolder | None:
+    """Whose key this is, switched off or not, for whoever runs the server; None for one that was never made."""
+    key = accounts.find_key(tx, access_key_id)
+    return None if key is None else _holder(key)
+
+
+def _holder(key: KeyRow) -> KeyHolder:
     arn = iam.principal_arn(key.account_id, key.principal_kind, key.principal_path, key.principal_name)
     return KeyHolder(RegistryId(key.account_id), arn, key.unique_id, key.sealed_secret, key.key_created_at)
 
