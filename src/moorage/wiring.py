@@ -23,7 +23,7 @@ from moorage.domain import audit
 from moorage.domain.caller import RegistryKey
 from moorage.domain.errors import Unavailable
 from moorage.domain.names import RegistryId
-from moorage.ecr import errors
+from moorage.ecr.events import name_refusal
 from moorage.ecr.face import JsonApi
 from moorage.jobs.audit import EXPORT_SECONDS, AuditExport, forget_exported
 from moorage.jobs.schedule import Periodic
@@ -409,7 +409,7 @@ def build_app(settings: Settings) -> Application:
 
     records = AuditBuffer(open_audit_log(settings), metrics.audit_dropped)
     default = RegistryKey(RegistryId(settings.account_id), settings.region)
-    trail = AuditTrail(records, default, settings.audit_reads, errors.name, metrics.audit_dropped)
+    trail = AuditTrail(records, default, settings.audit_reads, name_refusal, metrics.audit_dropped)
 
     async def start() -> None:
         context.pulls.start()

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
+from xml.sax.saxutils import escape
 
 import pytest
 
+from moorage.domain.errors import TooManyRequests
 from tests.ecr.driver import ACCOUNT, Driver, Key, Sent
 from tests.ecr.sts import ALICE, FORM, ROLE, claims, driver, federate, issuer
 from tests.support.auditing import Trail
@@ -88,5 +90,70 @@ def test_a_refused_call_gives_out_nothing(driver: Driver) -> None:
     """It is recorded as a refusal, and left out with all reads where these are off."""
     given = {"RoleArn": ROLE + "s", "RoleSessionName": "ci"}
     (record,), _ = audited(driver, "AssumeRole", given, reads="denied")
-    assert (record["errorCode"], record["responseElements"]) == ("AccessDeniedException", None)
+    assert (record["errorCode"], record["responseElements"]) == ("AccessDenied", None)
     assert audited(driver, "AssumeRole", given, reads="off")[0] == []
+
+
+REFUSED: dict[str, tuple[str, dict[str, str], Key | None, str]] = {
+    "a secret that is wrong": (
+        "AssumeRole",
+        CALLS["AssumeRole"],
+        Key(ALICE.access_key_id, "x" * 40),
+        "SignatureDoesNotMatch",
+    ),
+    "a key that is not there": ("GetSessionToken", {}, Key("AKIDNOBODY", "x" * 40), "InvalidClientTokenId"),
+    "a session that is none": (
+        "GetCallerIdentity",
+        {},
+        Key("ASIANOBODY00", "x" * 40, "no token"),
+        "InvalidClientTokenId",
+    ),
+    "no credentials": ("GetCallerIdentity", {}, None, "MissingAuthenticationToken"),
+    "a parameter that lacks": ("AssumeRole", {}, ALICE, "ValidationError"),
+    "a token that is none": (
+        "AssumeRoleWithWebIdentity",
+        {"RoleArn": ROLE, "RoleSessionName": "pipeline", "WebIdentityToken": "no token"},
+        None,
+        "InvalidIdentityToken",
+    ),
+    "an action that is not built": ("GetFederationToken", {"Name": "bob"}, ALICE, "NotImplemented"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refusal_is_recorded_by_the_name_of_its_action_and_the_code_that_the_client_saw(
+    driver: Driver, case: str
+) -> None:
+    """Also when nobody knows who asked."""
+    action, given, key, code = REFUSED[case]
+    (record,), answer = audited(driver, action, given, key)
+    assert (record["eventSource"], record["eventName"]) == ("sts.amazonaws.com", action)
+    assert (record["errorCode"], member(answer, "Code")) == (code, code)
+    assert escape(record["errorMessage"]) == member(answer, "Message")
+
+
+def test_an_action_that_nobody_knows_is_recorded_as_such(driver: Driver) -> None:
+    """Its name is whatever a client writes there."""
+    (record,), answer = audited(driver, "DeleteEverything", {})
+    assert (record["eventName"], record["errorCode"]) == ("UnknownOperation", member(answer, "Code"))
+
+
+def test_what_the_server_does_not_take_on_is_recorded_as_the_client_saw_it(driver: Driver) -> None:
+    """Before anything of it was read."""
+    sent = driver.sign(None, b"Action=AssumeRole&Version=2011-06-15", service="sts", headers=FORM, key=ALICE)
+    request = driver._request(sent)
+    response = driver.api.refuse(request, TooManyRequests())
+    (record,) = Trail().see(request, response, "json")
+    assert record["eventSource"] == "sts.amazonaws.com"
+    assert isinstance(response.body, bytes)
+    assert record["errorCode"] == member(response.body.decode(), "Code")
+
+
+def test_a_failure_that_nobody_foresaw_is_recorded_by_the_name_of_its_action(driver: Driver) -> None:
+    """Which was noted before it came."""
+    request = driver._request(driver.sign(None, b"", service="sts", headers=FORM, key=ALICE))
+    request.note.event = "AssumeRole"
+    response = driver.api.on_error(request)
+    (record,) = Trail().see(request, response, "json")
+    assert (record["eventName"], record["errorCode"]) == ("AssumeRole", "InternalFailure")
+    assert record["eventSource"] == "sts.amazonaws.com"

@@ -6,7 +6,7 @@ from typing import Any
 from moorage.config import Settings
 from moorage.domain.caller import RegistryKey
 from moorage.domain.names import RegistryId
-from moorage.ecr import errors
+from moorage.ecr.events import name_refusal
 from moorage.metadata.database import Database
 from moorage.metadata.transaction import Transaction
 from moorage.transfers.audit_file import AuditFailed
@@ -49,7 +49,9 @@ class Trail:
         self.dropped = 0
         self.monotonic = 0.0
         self.buffer = AuditBuffer(self.log, self._drop)
-        self.observer = AuditTrail(self.buffer, DEFAULT, reads, errors.name, self._drop, lambda: self.monotonic)
+        self.observer = AuditTrail(
+            self.buffer, DEFAULT, reads, name_refusal, self._drop, lambda: self.monotonic
+        )
 
     def _drop(self) -> None:
         self.dropped += 1

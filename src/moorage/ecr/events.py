@@ -16,6 +16,7 @@ from moorage.domain.errors import (
     RepositoryNameInvalid,
 )
 from moorage.domain.names import RegistryId, RepositoryName
+from moorage.ecr import errors, sts_errors
 from moorage.web.http import Request
 
 
@@ -58,6 +59,14 @@ def note_refusal(request: Request, error: RegistryError) -> None:
         except MalformedQuery:
             return
         note.claimed_key = "" if named is None else audit.claimed_key(named.access_key_id)
+
+
+def name_refusal(note: Note, error: RegistryError) -> tuple[str, str] | None:
+    """AWS's code and sentence for the refusal of a call, in the words of the API that it was for; None where AWS has none."""
+    if note.source == audit.STS:
+        answer = sts_errors.describe(error)
+        return answer.code, answer.message
+    return errors.name(error)
 
 
 def note_download(note: Note, caller: Caller, claims: DownloadClaims) -> None:

@@ -76,11 +76,11 @@ class JsonApi:
         """The answer to a failure that nobody foresaw."""
         if request.path.startswith(downloads.PATH):
             return plain_error(request)
-        name = _note_operation(request)
-        answer = unforeseen(is_operation_known=bool(name))
         if request.path == "/" and sts.speaks_xml(request):
-            return sts.refuse(answer, request.facts.request_id)
-        response = wire.error_response(answer, request.facts.request_id)
+            sts.note_call(request)
+            return sts.refuse(unforeseen(is_operation_known=False), request.facts.request_id)
+        name = _note_operation(request)
+        response = wire.error_response(unforeseen(is_operation_known=bool(name)), request.facts.request_id)
         response.operation = name
         return response
 
@@ -90,6 +90,7 @@ class JsonApi:
         if request.path.startswith(downloads.PATH):
             return downloads.refuse(request, error)
         if request.path == "/" and sts.speaks_xml(request):
+            sts.note_call(request)
             return sts.refuse_error(error, request)
         response = wire.error_response(describe(error, is_query=_is_query(request)), request.facts.request_id)
         response.operation = _note_operation(request)

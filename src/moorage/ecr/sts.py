@@ -14,9 +14,9 @@ from moorage.auth import sigv4
 from moorage.domain import audit, errors
 from moorage.domain.audit import WebIdentityUser
 from moorage.domain.errors import RegistryError
-from moorage.ecr import sts_xml, wire
+from moorage.ecr import sts_errors, sts_xml, wire
 from moorage.ecr.contract import API_VERSION
-from moorage.ecr.errors import ErrorAnswer, describe
+from moorage.ecr.errors import ErrorAnswer
 from moorage.ecr.events import note_caller, note_refusal
 from moorage.ecr.sts_input import Form, read_form, read_own_seconds, read_wanted, require
 from moorage.ecr.sts_xml import VERSION, Members
@@ -25,7 +25,6 @@ from moorage.services.sessions import Granted, Wanted
 from moorage.web.authenticate import SignedCaller
 from moorage.web.context import Context
 from moorage.web.http import MAX_QUERY_PARAMETERS, Request, Response
-from moorage.web.messages import render
 
 SERVICE: Final = "sts"
 
@@ -50,44 +49,6 @@ _UNBUILT_ACTIONS: Final = frozenset(
     }
 )
 
-#: Codes and statuses of STS, where they differ from those of ECR's ``Action=`` calls.
-_CODES: Final[Mapping[type[RegistryError], tuple[str, int]]] = {
-    errors.SignatureMismatch: ("SignatureDoesNotMatch", 403),
-    errors.SignatureExpired: ("SignatureDoesNotMatch", 403),
-    errors.PresignedRequestExpired: ("SignatureDoesNotMatch", 403),
-    errors.CredentialsExpired: ("ExpiredToken", 403),
-    errors.AccessDenied: ("AccessDenied", 403),
-    errors.InvalidRequest: ("ValidationError", 400),
-    errors.ResourceTagInvalid: ("ValidationError", 400),
-    errors.NotBuilt: ("NotImplemented", 501),
-    errors.BodyTooLarge: ("InvalidParameterValue", 400),
-    errors.BodyIncomplete: ("InvalidParameterValue", 400),
-}
-
-#: What is refused by STS alone: code, status and sentence.
-_ROWS: Final[Mapping[type[RegistryError], tuple[str, int, str]]] = {
-    errors.WebIdentityInvalid: ("InvalidIdentityToken", 400, "{text}"),
-    errors.WebIdentityExpired: (
-        "ExpiredTokenException",
-        400,
-        "Token expired: current date/time {now} must be before the expiration date/time {expires_at}",
-    ),
-    errors.WebIdentityRejected: ("IDPRejectedClaim", 403, "{text}"),
-    errors.IssuerUnreachable: ("IDPCommunicationError", 400, "{text}"),
-    errors.MalformedPolicyDocument: ("MalformedPolicyDocument", 400, "{text}"),
-    errors.PolicyTooLarge: (
-        "ValidationError",
-        400,
-        "Value at 'policy' failed to satisfy constraint: Member must have length less than or equal to {limit}",
-    ),
-    errors.SessionTooLarge: (
-        "PackedPolicyTooLarge",
-        400,
-        "Packed size of session tags and policies is {percent}% of what a session takes",
-    ),
-    errors.NoSuchEntity: ("NoSuchEntity", 404, "The {kind} with name {name} cannot be found."),
-}
-
 
 def speaks_xml(request: Request) -> bool:
     """Whether the client of a call speaks the query protocol: of STS, or of a service that is not served."""
@@ -109,7 +70,7 @@ def _is_form(request: Request) -> bool:
 
 async def answer_sts(context: Context, request: Request) -> Response:
     """Answer a call for which ``speaks_xml``."""
-    request.note.source = audit.STS
+    note_call(request)
     try:
         action, result = await _carry_out(context, request)
     except RegistryError as error:
@@ -121,6 +82,18 @@ async def answer_sts(context: Context, request: Request) -> Response:
     return response
 
 
+def note_call(request: Request, body: bytes = b"") -> None:
+    """For the audit: which action a call seems to ask for, before anything is checked, so that a refusal has it too."""
+    request.note.source = audit.STS
+    try:
+        given = [*request.query(), *_parse(body)]
+    except RegistryError:
+        return  # Its own refusal will say so.
+    named = next((value for name, value in given if name == "Action"), "")
+    if named in ACTIONS or named in _UNBUILT_ACTIONS:
+        request.note.event = named
+
+
 async def _carry_out(context: Context, request: Request) -> tuple[str, Members]:
     """The operation and its result.
 
@@ -128,16 +101,17 @@ async def _carry_out(context: Context, request: Request) -> tuple[str, Members]:
     and what the operations raise.
     """
     body = await request.body(MAX_BODY_BYTES)
+    note_call(request, body)
     if _is_web_identity(request, body):
         form = read_form([*request.query(), *_parse(body)])
-        _check_action(request, form)
+        _check_action(form)
         return _WEB_IDENTITY, await _assume_role_with_web_identity(context, request, form)
     signed = await context.authenticator.for_json(request, body)
     note_caller(request.note, signed.caller)
     if signed.service != SERVICE and not signed.caller.is_trusted:
         raise errors.SignatureIncomplete(text="Credential should be scoped to correct service: 'sts'.")
     form = read_form([*request.query(), *_parse(body)])
-    action = _check_action(request, form)
+    action = _check_action(form)
     return action, await _SIGNED[action](context, request, signed, form)
 
 
@@ -162,10 +136,8 @@ def _parse(body: bytes) -> list[tuple[str, str]]:
         raise errors.MalformedRequest(text="The request body cannot be read as a form") from error
 
 
-def _check_action(request: Request, form: Form) -> str:
+def _check_action(form: Form) -> str:
     action = form.get("Action")
-    if action is not None and (action in ACTIONS or action in _UNBUILT_ACTIONS):
-        request.note.event = action
     if action is None:
         raise errors.OperationMissing
     if form.get("Version") not in {None, VERSION}:
@@ -280,15 +252,6 @@ ACTIONS: Final = frozenset({*_SIGNED, _WEB_IDENTITY})
 # --- Refusals ------------------------------------------------------------------------------------------------
 
 
-def _describe(error: RegistryError) -> ErrorAnswer:
-    row = _ROWS.get(type(error))
-    if row is not None:
-        return ErrorAnswer(row[0], row[1], render(row[2], error.facts))
-    answer = describe(error, is_query=True)
-    code, status = _CODES.get(type(error), (answer.code, answer.status))
-    return ErrorAnswer(code, status, answer.message)
-
-
 def refuse(answer: ErrorAnswer, request_id: str) -> Response:
     """An error as clients of the query protocol read it."""
     fault = "Sender" if answer.status < 500 else "Receiver"
@@ -308,7 +271,7 @@ def refuse(answer: ErrorAnswer, request_id: str) -> Response:
 
 def refuse_error(error: RegistryError, request: Request) -> Response:
     """The answer to a refusal, in STS's words."""
-    return refuse(_describe(error), request.facts.request_id)
+    return refuse(sts_errors.describe(error), request.facts.request_id)
 
 
 def _xml(status: int, text: str, request_id: str) -> Response:

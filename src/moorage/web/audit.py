@@ -45,8 +45,8 @@ STOP_SECONDS: Final = 5.0
 
 _log = structlog.get_logger()
 
-#: Gives AWS's code and sentence for a refusal, None where AWS has none.
-Naming = Callable[[RegistryError], tuple[str, str] | None]
+#: Gives AWS's code and sentence for the refusal of a call, None where AWS has none.
+Naming = Callable[[Note, RegistryError], tuple[str, str] | None]
 
 
 #: Characters of a request id that its process counts; those before are the same for all of its ready answers.
@@ -259,7 +259,7 @@ class AuditTrail:
     def _failure(self, exchange: Exchange, note: Note) -> Failure | None:
         if exchange.status < 400:
             return None
-        named = None if note.refusal is None else self._naming(note.refusal)
+        named = None if note.refusal is None else self._naming(note, note.refusal)
         return Failure(exchange.error_code or f"Http{exchange.status}") if named is None else Failure(*named)
 
     def prepare(self, exchange: Exchange) -> Recorder:
