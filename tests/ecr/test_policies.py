@@ -70,6 +70,40 @@ def test_why_a_policy_of_a_registry_is_refused_is_in_the_log(driver: Driver) -> 
     assert line["repository"] is None
 
 
+def test_the_line_of_a_refused_policy_says_whose_request_it_was(app: Driver) -> None:
+    """By the id that the answer has, and the action as it was written."""
+    with capture_logs() as lines:
+        answer = app.call(
+            "SetRepositoryPolicy", repositoryName="app", policyText=policy(action="ecr:BatchGetImg")
+        )
+    (line,) = [line for line in lines if line["event"] == "policy_refused"]
+    assert line["request_id"] == answer.headers["x-amzn-requestid"]
+    assert line["principal"] == f"arn:aws:iam::{ACCOUNT}:root"
+    assert line["reason"] == "there is no action 'ecr:BatchGetImg'"
+
+
+MISTYPED: dict[str, Any] = {"Condition": {"StringLike": {"ecr:ImageTags": "v*"}}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "name"),
+    [
+        ("SetRepositoryPolicy", {"repositoryName": "app", "policyText": policy(**MISTYPED)}, "app"),
+        ("PutRegistryPolicy", {"policyText": policy(Resource="*", **MISTYPED)}, None),
+    ],
+)
+def test_a_mistyped_condition_key_is_taken_with_a_warning_in_the_log(
+    app: Driver, operation: str, given: dict[str, Any], name: str | None
+) -> None:
+    """AWS takes it as well; it cannot be judged."""
+    with capture_logs() as lines:
+        app.ok(operation, **given)
+    (line,) = [line for line in lines if line["event"] == "policy_names_unknown_condition_key"]
+    assert (line["log_level"], line["keys"]) == ("warning", ["ecr:ImageTags"])
+    assert (line["registry"], line["repository"]) == (ACCOUNT, name)
+    assert line["request_id"]
+
+
 @pytest.mark.parametrize("operation", ["GetRepositoryPolicy", "DeleteRepositoryPolicy"])
 def test_a_repository_without_a_policy(app: Driver, operation: str) -> None:
     """Is told from one that does not exist."""

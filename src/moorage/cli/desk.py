@@ -17,6 +17,8 @@ from moorage.domain.errors import RegistryError, RegistryIdInvalid, Unavailable
 from moorage.domain.iam import PrincipalKind
 from moorage.domain.names import RegistryId
 from moorage.metadata.transaction import Transaction
+from moorage.rules.policy import document, keys
+from moorage.rules.policy.document import Kind
 from moorage.services.audit import Recording
 from moorage.web.messages import SENTENCES, render
 from moorage.wiring import DataDirectoryMissing, Desk, office
@@ -116,6 +118,18 @@ def pairs(given: list[str] | None, what: str = "a tag") -> list[tuple[str, str]]
     if not all(sign for _, sign, _ in split):
         fail(f"{what} is typed as KEY=VALUE")
     return [(key, value) for key, _, value in split]
+
+
+def note_unknown_keys(text: str, kind: Kind) -> None:
+    """Say of a policy that was taken which of its condition keys there are not: it will hardly do what was meant."""
+    for key in document.parse(text, kind).unknown_keys:
+        near = keys.nearest(key)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        typer.echo(
+            f"note: there is no condition key {key[:100]!a}: it cannot be judged, so an Allow that asks for it never "
+            f"applies and a Deny does{hint}",
+            err=True,
+        )
 
 
 def read_document(place: str) -> str:

@@ -21,6 +21,7 @@ from moorage.cli.desk import (
     Work,
     at_work,
     every,
+    note_unknown_keys,
     one_of,
     read_document,
 )
@@ -29,6 +30,7 @@ from moorage.config import Settings
 from moorage.domain import audit
 from moorage.domain.audit import Elements
 from moorage.domain.names import RegistryId, RepositoryName
+from moorage.rules.policy.document import Kind
 from moorage.services import policies, principal_policies, principals, resource_policies
 from moorage.services.policies import ManagedPolicy
 
@@ -118,6 +120,7 @@ def create(
     with at_work(settings, account) as work:
         made = work.write(change, policies.create_policy, name, text, path)
     answers.show({"Policy": answers.policy(made)}, output)
+    note_unknown_keys(text, Kind.IDENTITY)
 
 
 def _told(made: ManagedPolicy) -> Elements:
@@ -147,6 +150,7 @@ def put(
             put_inline = Change[None](f"Put{inline[0].capitalize()}Policy", parameters)
             work.write(put_inline, principal_policies.put_inline, *inline, name, text)
     typer.echo(f"policy {name} is put")
+    note_unknown_keys(text, Kind.IDENTITY)
 
 
 def _of_policy(arn: str) -> Elements:

@@ -7,10 +7,19 @@ import typer
 from moorage.cli import answers, kinds
 from moorage.cli.answers import Output, OutputOption
 from moorage.cli.changes import Change, tagged
-from moorage.cli.desk import AccountOption, PathOption, TagOption, at_work, pairs, read_document
+from moorage.cli.desk import (
+    AccountOption,
+    PathOption,
+    TagOption,
+    at_work,
+    note_unknown_keys,
+    pairs,
+    read_document,
+)
 from moorage.cli.flags import PlainUsage, fail, with_settings
 from moorage.config import Settings
 from moorage.domain.iam import DEFAULT_SESSION, LONGEST_SESSION, SHORTEST_SESSION
+from moorage.rules.policy.document import Kind
 from moorage.services import principal_policies, principals
 from moorage.services.principals import Principal
 
@@ -57,6 +66,7 @@ def create(
     with at_work(settings, account) as work:
         made = work.write(change, principals.create_role, name, text, path, given, max_session)
     answers.show({"Role": answers.principal(made)}, output)
+    note_unknown_keys(text, Kind.TRUST)
 
 
 def show(
@@ -89,3 +99,5 @@ def update(
     with at_work(settings, account) as work:
         changed = work.write(change, principals.update_role, name, text, max_session)
     answers.show({"Role": answers.principal(changed)}, output)
+    if text is not None:
+        note_unknown_keys(text, Kind.TRUST)

@@ -82,6 +82,7 @@ def _document(found: Simulation) -> dict[str, Any]:
                     "Applies": line.obstacle is None,
                     "Obstacle": None if line.obstacle is None else line.obstacle.value,
                     "UnmetConditions": list(line.unmet),
+                    "UnknownConditionKeys": list(line.unknown),
                 }
                 for line in found.lines
             ],

@@ -3,7 +3,7 @@
 Kept in the layout that ECR answers with, which is the same whatever was sent.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -40,6 +40,8 @@ _INVALID: Final = {
 _NOBODY: Final = "Principal not found"
 #: Characters of a reason that is logged.
 _MAX_REASON: Final = 500
+#: Unknown condition keys of a policy that are logged.
+_MAX_KEYS: Final = 10
 _LOCKED_OUT: Final = (
     "The policy would keep you from setting another one. Use force (--force) if that is what you want"
 )
@@ -49,18 +51,34 @@ def _refused(constraint: str) -> InvalidParameter:
     return InvalidParameter(path="PolicyText", constraint=constraint)
 
 
-def _refused_for(
-    reason: str, constraint: str, registry: RegistryKey, name: RepositoryName | None
-) -> InvalidParameter:
-    """A refusal that does not say why, as ECR's do not: the log does, for whoever runs the server."""
-    _log.info(
-        "policy_refused",
-        registry=registry.registry_id,
-        region=registry.region,
-        repository=name,
-        reason=reason[:_MAX_REASON],
-    )
-    return _refused(constraint)
+class _Attempt(NamedTuple):
+    """Who sets a policy, and of what."""
+
+    caller: Caller
+    registry: RegistryKey
+    #: The repository; None for the policy of the registry itself.
+    name: RepositoryName | None = None
+
+    def refusal(self, reason: str, constraint: str) -> InvalidParameter:
+        """A refusal that does not say why, as ECR's do not: the log does, for whoever runs the server."""
+        _log.info("policy_refused", **self._facts(), reason=reason[:_MAX_REASON])
+        return _refused(constraint)
+
+    def warn_of_unknown_keys(self, policy: Policy) -> None:
+        """AWS takes such policies, so they are taken; whoever runs the server reads what nobody else tells."""
+        if policy.unknown_keys:
+            keys = [key[:_MAX_REASON] for key in policy.unknown_keys[:_MAX_KEYS]]
+            _log.warning("policy_names_unknown_condition_key", **self._facts(), keys=keys)
+
+    def _facts(self) -> dict[str, str | None]:
+        """Use cases run in threads that know nothing of the request, so the line says itself which one it is of."""
+        return {
+            "request_id": self.caller.request.request_id,
+            "principal": self.caller.principal_arn,
+            "registry": self.registry.registry_id,
+            "region": self.registry.region,
+            "repository": self.name,
+        }
 
 
 # --- Of a repository -----------------------------------------------------------------------------------------
@@ -75,13 +93,15 @@ def set_repository_policy(
     not set another one.
     """
     repository, standing = open_standing(tx, caller, registry, name, SET_POLICY)
-    policy = _read(text, Kind.REPOSITORY, registry, name)
-    _check_resources(text, policy, registry, name)
-    _check_principals(tx, policy, registry, name)
+    attempt = _Attempt(caller, registry, name)
+    policy = _read(text, Kind.REPOSITORY, attempt)
+    _check_resources(text, policy, attempt, access.resource_of(registry, name))
+    _check_principals(tx, policy, attempt)
     if not (is_forced or caller.is_trusted) and not _keeps_access(tx, caller, standing, registry, name, policy):
         raise _refused(_LOCKED_OUT)
     laid_out = lay_out(text)
     resource_policies.put_repository_policy(tx, repository.id, repository.policy_id, laid_out)
+    attempt.warn_of_unknown_keys(policy)
     return laid_out
 
 
@@ -144,13 +164,15 @@ def put_registry_policy(tx: Transaction, caller: Caller, registry: RegistryKey, 
     ECR: under the first scope a policy may only be about the actions of that scope. Raises ``InvalidParameter``.
     """
     authorize(tx, caller, "ecr:PutRegistryPolicy", registry)
-    policy = _read(text, Kind.REGISTRY, registry)
-    _check_principals(tx, policy, registry)
+    attempt = _Attempt(caller, registry)
+    policy = _read(text, Kind.REGISTRY, attempt)
+    _check_principals(tx, policy, attempt)
     if current_setting(tx, registry, "REGISTRY_POLICY_SCOPE") == "V1" and not _is_narrow(policy):
         reason = "It is about other actions than those of REGISTRY_POLICY_SCOPE V1"
-        raise _refused_for(reason, _INVALID[Kind.REGISTRY], registry, None)
+        raise attempt.refusal(reason, _INVALID[Kind.REGISTRY])
     laid_out = lay_out(text)
     resource_policies.put_registry_policy(tx, registry, laid_out)
+    attempt.warn_of_unknown_keys(policy)
     return laid_out
 
 
@@ -196,35 +218,32 @@ def _is_narrow(policy: Policy) -> bool:
 # --- What both have to be ------------------------------------------------------------------------------------
 
 
-def _read(text: str, kind: Kind, registry: RegistryKey, name: RepositoryName | None = None) -> Policy:
+def _read(text: str, kind: Kind, attempt: _Attempt) -> Policy:
     try:
         return parse(text, kind)
     except PolicyInvalid as error:
-        raise _refused_for(str(error), _INVALID[kind], registry, name) from error
+        raise attempt.refusal(str(error), _INVALID[kind]) from error
 
 
-def _check_resources(text: str, policy: Policy, registry: RegistryKey, name: RepositoryName) -> None:
+def _check_resources(text: str, policy: Policy, attempt: _Attempt, arn: str) -> None:
     """ECR: a repository's policy is about that repository; ``Resource`` may say so, but nothing else."""
-    arn = access.resource_of(registry, name)
     given = json_document.load_object(text.encode())["Statement"]
     written = given if isinstance(given, list) else [given]
-    request = Request(ANONYMOUS, "", arn, registry.registry_id, {})
+    request = Request(ANONYMOUS, "", arn, attempt.registry.registry_id, {})
     for statement, members in zip(policy.statements, written, strict=True):
         if statement.resources is not None and "Resource" in members:
             for match in statement.resources.matches:
                 if match(arn, request) is False:
                     reason = f"Resource {members['Resource']!a} is not the repository that has the policy"
-                    raise _refused_for(reason, _INVALID[Kind.REPOSITORY], registry, name)
+                    raise attempt.refusal(reason, _INVALID[Kind.REPOSITORY])
 
 
-def _check_principals(
-    tx: Transaction, policy: Policy, registry: RegistryKey, name: RepositoryName | None = None
-) -> None:
+def _check_principals(tx: Transaction, policy: Policy, attempt: _Attempt) -> None:
     """Who belongs to an account of this server has to exist; whoever does not is taken at their word."""
     for arn in policy.principal_arns:
         account_id, resource = arn.split(":", 5)[4:]
         if accounts.has_account(tx, account_id) and not _exists(tx, account_id, resource):
-            raise _refused_for(f"There is no principal {arn}", _NOBODY, registry, name)
+            raise attempt.refusal(f"There is no principal {arn}", _NOBODY)
 
 
 def _exists(tx: Transaction, account_id: str, resource: str) -> bool:

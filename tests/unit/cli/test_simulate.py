@@ -88,6 +88,7 @@ def test_programs_get_the_same_as_json(program: Program) -> None:
             "Applies": False,
             "Obstacle": "another action",
             "UnmetConditions": [],
+            "UnknownConditionKeys": [],
         }
     ]
 

@@ -108,6 +108,12 @@ class Policy:
         return chosen
 
     @property
+    def unknown_keys(self) -> tuple[str, ...]:
+        """The condition keys as written that are not known, so that what rests on them cannot be judged."""
+        written = [one for statement in self.statements for one in statement.conditions if not one.is_known]
+        return tuple(dict.fromkeys(condition.key for condition in written))
+
+    @property
     def principal_arns(self) -> frozenset[str]:
         """The users, roles and sessions that it names."""
         named = [statement.principals for statement in self.statements if statement.principals]
@@ -217,19 +223,21 @@ def _actions(members: dict[str, object], kind: Kind) -> Actions:
     name = _one_of(members, "Action")
     if name is None:
         raise PolicyInvalid("a statement has no Action")
-    texts = [text.lower() for text in _texts(members, name)]
-    for text in texts:
+    written = _texts(members, name)
+    for text in written:
         _check_action(text, kind)
+    texts = [text.lower() for text in written]
     with_wildcards = tuple(text for text in texts if "*" in text or "?" in text)
     return Actions(frozenset(texts) - {*with_wildcards}, with_wildcards, name == "NotAction")
 
 
 def _check_action(text: str, kind: Kind) -> None:
     """Of ECR's own policies, each action has to mean one of ECR's."""
+    lowered = text.lower()
     is_known = kind not in _ECR or any(
-        wildcards.matches(text, action, question_mark=True) for action in actions.LOWERED
+        wildcards.matches(lowered, action, question_mark=True) for action in actions.LOWERED
     )
-    if not _ACTION.fullmatch(text) or not is_known:
+    if not _ACTION.fullmatch(lowered) or not is_known:
         raise PolicyInvalid(f"there is no action {text[:100]!a}")
 
 

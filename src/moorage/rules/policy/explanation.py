@@ -10,7 +10,11 @@ from moorage.rules.policy.statements import Obstacle
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One statement and what it came to. ``unmet`` are its conditions that were not met, operator and key."""
+    """One statement and what it came to.
+
+    ``unmet`` are its conditions that were not met, operator and key; ``unknown`` the keys, as written, that there are
+    not, where what it came to rests on them.
+    """
 
     layer: Layer
     policy: str
@@ -18,11 +22,21 @@ class Line:
     effect: str
     obstacle: Obstacle | None
     unmet: tuple[str, ...]
+    unknown: tuple[str, ...]
 
     def __str__(self) -> str:
         applies = "applies" if self.obstacle is None else f"does not apply: {self.obstacle.value}"
         unmet = f" ({', '.join(self.unmet)})" if self.unmet else ""
-        return f"{self.layer.value} {self.policy}, {self.effect} {self.statement}: {applies}{unmet}"
+        return (
+            f"{self.layer.value} {self.policy}, {self.effect} {self.statement}: {applies}{unmet}{self._doubt()}"
+        )
+
+    def _doubt(self) -> str:
+        """That it was not judged by what its author meant."""
+        if not self.unknown:
+            return ""
+        outcome = f"so the {self.effect} {'applies' if self.obstacle is None else 'does not'}"
+        return f"; there is no such condition key: {', '.join(self.unknown)} cannot be judged, {outcome}"
 
 
 def explain(request: Request, policies: Policies) -> list[Line]:
@@ -34,6 +48,8 @@ def _lines(layer: Layer, attached: Attached, request: Request) -> Iterator[Line]
     for statement in attached.policy.statements:
         obstacle = statement.obstacle(request)
         unmet = statement.unmet(request) if obstacle is Obstacle.CONDITION else ()
+        # Of a Deny that applies all conditions count; of one that does not, another condition than these decided.
+        resting = statement.conditions if obstacle is None else unmet
         yield Line(
             layer,
             attached.name,
@@ -41,4 +57,5 @@ def _lines(layer: Layer, attached: Attached, request: Request) -> Iterator[Line]
             "Allow" if statement.is_allow else "Deny",
             obstacle,
             tuple(f"{condition.operator} {condition.key}" for condition in unmet),
+            tuple(dict.fromkeys(condition.key for condition in resting if not condition.is_known)),
         )

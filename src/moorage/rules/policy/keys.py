@@ -1,33 +1,38 @@
 """The condition keys that Moorage can tell. All others are unknown, and what rests on them fails closed."""
 
+import difflib
 import re
 from typing import Final
 
-_KEYS: Final = frozenset(
+#: As AWS writes them.
+_NAMES: Final = frozenset(
     {
-        "aws:currenttime",
-        "aws:epochtime",
-        "aws:principalaccount",
-        "aws:principalarn",
-        "aws:principaltype",
-        "aws:requestedregion",
-        "aws:securetransport",
-        "aws:sourceip",
-        "aws:tagkeys",
-        "aws:tokenissuetime",
-        "aws:useragent",
+        "aws:CurrentTime",
+        "aws:EpochTime",
+        "aws:PrincipalAccount",
+        "aws:PrincipalArn",
+        "aws:PrincipalType",
+        "aws:RequestedRegion",
+        "aws:SecureTransport",
+        "aws:SourceIp",
+        "aws:TagKeys",
+        "aws:TokenIssueTime",
+        "aws:UserAgent",
         "aws:userid",
         "aws:username",
-        "ecr:accountsetting",
-        "ecr:imagedigest",
-        "ecr:imagetag",
-        "sts:externalid",
-        "sts:rolesessionname",
+        "ecr:AccountSetting",
+        "ecr:ImageDigest",
+        "ecr:ImageTag",
+        "sts:ExternalId",
+        "sts:RoleSessionName",
     }
 )
 
 #: Keys whose names end in the key of a tag.
-_PREFIXES: Final = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/", "ecr:resourcetag/")
+_FAMILIES: Final = frozenset({"aws:PrincipalTag/", "aws:RequestTag/", "aws:ResourceTag/", "ecr:ResourceTag/"})
+
+_KEYS: Final = frozenset(map(str.lower, _NAMES))
+_PREFIXES: Final = tuple(map(str.lower, _FAMILIES))
 
 # A claim of an OIDC provider: its address without scheme, and the claim's name. A host of one word has a port, as it
 # would look like a service of AWS otherwise.
@@ -43,3 +48,12 @@ def is_known(key: str, *, with_claims: bool = False) -> bool:
     if key.startswith(_PREFIXES):
         return not key.endswith("/")
     return with_claims and _CLAIM.fullmatch(key) is not None
+
+
+def nearest(key: str) -> list[str]:
+    """The keys that somebody may have meant who wrote one that is not known, the most alike first; often none."""
+    family, slash, tag = key.partition("/")
+    written = {name.lower(): name for name in sorted(_NAMES)}
+    if slash:
+        written = {name.lower().rstrip("/"): f"{name}{tag}" for name in sorted(_FAMILIES)}
+    return [written[name] for name in difflib.get_close_matches(family.lower(), written, n=2)]

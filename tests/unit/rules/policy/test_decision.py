@@ -202,7 +202,10 @@ def test_every_statement_is_explained() -> None:
     assert [str(line) for line in explain(request, policies)] == [
         "identity-based policy own, Allow #1: does not apply: another action",
         "identity-based policy own, Allow #2: does not apply: another resource",
-        "identity-based policy own, Allow Tagged: does not apply: a condition is not met (Bool aws:Mood)",
+        (
+            "identity-based policy own, Allow Tagged: does not apply: a condition is not met (Bool aws:Mood); "
+            "there is no such condition key: aws:Mood cannot be judged, so the Allow does not"
+        ),
         "permissions boundary own, Allow #1: applies",
         "session policy own, Allow #1: applies",
         "resource-based policy repository, Deny #1: does not apply: another principal",
