@@ -115,7 +115,8 @@ class Settings(BaseSettings):
     oidc_private_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Origins of OIDC issuers, as https://host or https://host:port, that may have addresses which are "
-        "not public; with http:// also without TLS, for tests alone. In the environment with commas between.",
+        "not public. As http://host:port: also tokens whose iss begins so, without TLS, for tests alone; the provider is "
+        "created as https://host:port all the same. In the environment with commas between.",
     )
     metrics_token: str = Field(
         "", description="Bearer token that lets others than loopback read /metrics.", repr=False

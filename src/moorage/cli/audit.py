@@ -7,44 +7,19 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
-from typing import IO, Annotated, Any, Final
+from typing import IO, Annotated, Final
 
 import msgspec
 import typer
 
+from moorage.cli.audit_records import Record, render
 from moorage.cli.flags import fail, with_settings
 from moorage.config import Settings
 from moorage.transfers.audit_file import audit_path, rotated
 
 #: Seconds between two looks at a log that did not grow.
 POLL_SECONDS: Final = 0.2
-
-
-class _Who(msgspec.Struct, rename="camel"):
-    type: str
-    arn: str = ""
-    user_name: str = ""
-    access_key_id: str = ""
-    principal_id: str = ""
-    account_id: str = ""
-
-
-class _Resource(msgspec.Struct):
-    ARN: str
-
-
-class Record(msgspec.Struct, rename="camel", kw_only=True):
-    """What is looked at and shown of a record (``domain/audit``)."""
-
-    event_time: str
-    event_name: str
-    user_identity: _Who
-    source_ip_address: str = msgspec.field(name="sourceIPAddress")
-    request_parameters: dict[str, Any] | None
-    resources: list[_Resource] = msgspec.field(default_factory=list)
-    error_code: str = "ok"
 
 
 class Output(StrEnum):
@@ -69,7 +44,7 @@ class Wanted:
             return None
         if self.repository and not self._is_about(record):
             return None
-        if self.principal and self.principal not in _names(record.user_identity):
+        if self.principal and self.principal not in record.user_identity.names():
             return None
         return record
 
@@ -77,10 +52,6 @@ class Wanted:
         named = (record.request_parameters or {}).get("repositoryName")
         end = f":repository/{self.repository}"
         return named == self.repository or any(one.ARN.endswith(end) for one in record.resources)
-
-
-def _names(who: _Who) -> tuple[str, ...]:
-    return who.arn, who.user_name, who.access_key_id, who.principal_id, who.account_id
 
 
 def register(application: typer.Typer) -> None:
@@ -99,7 +70,11 @@ def tail(
     settings: Settings,
     repository: Annotated[str, typer.Option("--repository", help="Only calls about this repository.")] = "",
     principal: Annotated[
-        str, typer.Option("--principal", help="Only calls by this ARN, user, access key or account.")
+        str,
+        typer.Option(
+            "--principal",
+            help="Only calls by this ARN, user/NAME, role/NAME, name, root, operator:NAME, anonymous, access key or account.",
+        ),
     ] = "",
     lines: Annotated[int, typer.Option("--lines", min=0, help="How many of the last records to show.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what is recorded from now on.")] = False,
@@ -116,8 +91,11 @@ def tail(
     wanted = Wanted(repository, principal)
     try:
         with path.open("rb") as file:
-            for line in last_lines(file, path, wanted, lines):
+            found = last_lines(file, path, wanted, lines)
+            for line in found:
                 show(line, wanted, output)
+            if not found and lines and not follow:
+                typer.echo(f"{path} has no such record", err=True)
             if follow:
                 with contextlib.suppress(KeyboardInterrupt):
                     for line in new_lines(file, path):
@@ -191,26 +169,3 @@ def _identity(file: Path | IO[bytes]) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return facts.st_dev, facts.st_ino
-
-
-def render(record: Record) -> str:
-    """One record in a line: when, what, who, about what, from where, and what came of it."""
-    who = record.user_identity
-    about = chain(
-        (one.ARN.partition(":repository/")[2] for one in record.resources),
-        [(record.request_parameters or {}).get("repositoryName"), "-"],
-    )
-    parts = (
-        record.event_time,
-        record.event_name,
-        who.arn or who.access_key_id or who.type,
-        next(name for name in about if name),
-        record.source_ip_address or "-",
-        record.error_code,
-    )
-    return "  ".join(_printable(str(part)) for part in parts)
-
-
-def _printable(text: str) -> str:
-    """What terminals obey is not shown to them."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -14,9 +14,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 
 from moorage.domain.errors import IssuerUnreachable
-from moorage.upstream.https import FetchFailed, fetch
+from moorage.upstream.https import AddressNotPublic, FetchFailed, fetch
 
 #: Seconds that keys are used before they are fetched again; and that old ones serve on while their issuer is away.
 FRESH_SECONDS: Final = 3_600.0
@@ -25,6 +26,8 @@ STALE_SECONDS: Final = 24 * 3_600.0
 PAUSE_SECONDS: Final = 60.0
 #: Issuers whose keys are kept.
 MOST_ISSUERS: Final = 256
+
+_log = structlog.get_logger()
 
 Key = dict[str, Any]
 Fetch = Callable[[str, bool], Awaitable[bytes]]
@@ -108,6 +111,9 @@ class IssuerKeys:
             entry.fetched_at = self._clock()
         except (FetchFailed, ValueError) as error:
             entry.failure = f"Error communicating with the identity provider {issuer}: {error}"[:400]
+            # The client is told what failed; what would help is the business of whoever runs the server.
+            helps = {"setting": "oidc_private_origins"} if isinstance(error, AddressNotPublic) else {}
+            _log.warning("issuer_unreachable", issuer=issuer, error=str(error)[:400], **helps)
 
     async def _fetch_keys(self, issuer: str) -> bytes:
         """The document of the key set. Raises ``FetchFailed``."""

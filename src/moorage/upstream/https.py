@@ -31,6 +31,10 @@ class FetchFailed(Exception):
     """The document could not be had; the text says why, for an operator's log and the client's sentence."""
 
 
+class AddressNotPublic(FetchFailed):
+    """Its server has an address that may not be connected to unless somebody says so."""
+
+
 @dataclass(slots=True)
 class _Response:
     """What httptools tells of a response."""
@@ -52,7 +56,8 @@ async def fetch(url: str, *, may_be_private: bool = False, tls: ssl.SSLContext |
     """The body of a 200 answer to a GET.
 
     Addresses that are not public (loopback, private networks, link-local and what translates to others) are not
-    connected to unless ``may_be_private``. ``tls`` replaces the system's trust. Raises ``FetchFailed``.
+    connected to unless ``may_be_private``: ``AddressNotPublic``. ``tls`` replaces the system's trust. Raises
+    ``FetchFailed``.
     """
     try:
         async with asyncio.timeout(SECONDS):
@@ -101,7 +106,7 @@ async def _resolve(host: str, port: int, *, may_be_private: bool) -> str:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]
     if not may_be_private and not all(map(is_public, addresses)):
-        raise FetchFailed(f"{host} has an address that is not public")
+        raise AddressNotPublic(f"{host} has an address that is not public")
     return addresses[0]
 
 

@@ -143,6 +143,13 @@ def test_a_line_to_read_tells_when_what_who_about_what_from_where_and_what_came_
     assert fields[1:] == ["BatchGetImage", ALICE, "e", "127.0.0.1", "AccessDeniedException"]
 
 
+def test_whoever_asks_for_what_is_not_there_is_told(path: Path) -> None:
+    """And programs that read the records are not disturbed."""
+    shown = run(path.parent.parent, "--principal", "user/nobody")
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert shown.stderr == f"{path} has no such record\n"
+
+
 def test_records_are_shown_as_they_are(path: Path) -> None:
     """For programs."""
     shown = run(path.parent.parent, "--lines", "1", "--output", "json")

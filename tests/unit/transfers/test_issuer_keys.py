@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from moorage.auth.web_identity import find_key, read_keys
 from moorage.domain.errors import IssuerUnreachable
@@ -144,6 +145,25 @@ def test_an_issuer_without_tls_is_taken_only_where_the_settings_say_so(issuer: I
 def test_an_issuer_at_a_private_address_is_not_contacted_unless_the_settings_say_so(issuer: Issuer) -> None:
     """Whatever its name is."""
     keys = IssuerKeys([])
-    with pytest.raises(IssuerUnreachable, match="not public"):
+    with capture_logs() as lines, pytest.raises(IssuerUnreachable, match="not public"):
         asyncio.run(keys.find(issuer.url, lambda found: find_key(found, "first"), read_keys))
     assert issuer.asked == []
+    (line,) = lines
+    assert (line["event"], line["issuer"], line["setting"]) == (
+        "issuer_unreachable",
+        issuer.url,
+        "oidc_private_origins",
+    )
+
+
+def test_an_issuer_that_answers_with_something_else_is_told_of_once_a_minute(issuer: Issuer) -> None:
+    """No setting would help there."""
+    issuer.documents[DISCOVERY] = (500, b"")
+    find = finder(issuer, Clock())
+    with capture_logs() as lines:
+        for _ in range(2):
+            with pytest.raises(IssuerUnreachable):
+                find("first")
+    (line,) = lines
+    assert (line["event"], line["error"]) == ("issuer_unreachable", "the answer has status 500 instead of 200")
+    assert "setting" not in line
