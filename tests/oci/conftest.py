@@ -6,6 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.oci.driver import Registry
+from tests.support.scratch import scratch
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory, but for uploads: how their bytes are written depends on the disk."""
+    if request.path.name == "test_uploads.py":
+        yield tmp_path_factory.mktemp("registry")
+    else:
+        with scratch() as directory:
+            yield directory
 
 
 @pytest.fixture
