@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -192,9 +193,9 @@ class RawPlay:
         cases = RawCases(self._random, token, self._target.sign)
         traces = Traces(self._target.served.data_dir)
         numbers = iter(range(count))
-        while self._tally.requests < count and len(self._tally.faults) < MOST_FAULTS:
-            some = iter([number for number, _ in zip(numbers, range(_CHECK_EVERY), strict=False)])
-            await asyncio.gather(*(self._play_each(some, cases) for _ in range(_AT_ONCE)))
+        while (some := list(islice(numbers, _CHECK_EVERY))) and len(self._tally.faults) < MOST_FAULTS:
+            shared = iter(some)
+            await asyncio.gather(*(self._play_each(shared, cases) for _ in range(_AT_ONCE)))
             self._check(traces)
         traces.close()
         return self._tally
