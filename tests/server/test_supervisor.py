@@ -1,6 +1,7 @@
 """The supervisor and its workers as real processes on loopback."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from moorage.cli.checks import check_ports
+from moorage.config import Settings
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -125,6 +129,26 @@ def test_sigterm_lets_a_running_request_finish(served: Served) -> None:
     thread.join(PATIENCE)
     assert answers == ["slept"]
     assert served.process.wait(PATIENCE) == 0
+
+
+def test_a_stop_says_what_it_waits_for_and_when_it_is_over(served: Served) -> None:
+    """Whoever pressed Ctrl-C sees nothing else meanwhile."""
+    served.worker()
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(PATIENCE) == 0
+    lines = [json.loads(line) for line in (served.data_dir / "log").read_text().splitlines()]
+    (begun,) = [line for line in lines if line["event"] == "stop_begun"]
+    assert begun["note"] == "running requests have up to 10 seconds to end; a second signal ends them at once"
+    assert (lines[-1]["event"], lines[-1]["exit_code"]) == ("stopped", 0)
+
+
+def test_doctor_knows_a_server_of_another_data_directory(served: Served, tmp_path: Path) -> None:
+    """It is not told to be some other program."""
+    settings = Settings(data_dir=tmp_path / "other", listen=(f"127.0.0.1:{served.port}",))
+    finding = check_ports(settings)
+    assert finding.status == "fail"
+    assert finding.text == f"127.0.0.1:{served.port} is taken by a program that answers as a Moorage does"
+    assert finding.advice == "Ask with the --data-dir of that server, or choose another port with --listen."
 
 
 def test_a_stopping_server_takes_no_new_connection(served: Served) -> None:

@@ -18,6 +18,7 @@ from pysqlite3 import dbapi2 as sqlite
 
 from moorage import wiring
 from moorage.cli.listeners import find_listeners, place_of
+from moorage.cli.neighbours import answers_like_us
 from moorage.config import Settings
 from moorage.domain.errors import Unavailable
 from moorage.metadata.migrate import DatabaseTooNew, NotMigrated
@@ -154,13 +155,26 @@ def check_ports(settings: Settings) -> Finding:
         if holder is not None:
             return _check_served(settings, addresses, holder)
         sockets = listen.bind(addresses)
-    except (listen.ListenError, OSError) as error:
+    except listen.AddressTaken as error:
+        return _describe_taken(error)
+    except listen.ListenError as error:
+        advice = f"{error.advice or 'choose other addresses with --listen'}."
+        return Finding("fail", "addresses", error.fact, advice[0].upper() + advice[1:])
+    except OSError as error:
         return Finding("fail", "addresses", str(error), "Choose other addresses with --listen.")
     for bound in sockets:
         bound.close()
     if len(sockets) < len(addresses):
         return Finding("warn", "addresses", "this machine has no IPv6", "Nothing to do: 127.0.0.1 is served.")
     return Finding("ok", "addresses", f"{', '.join(settings.listen)} can be listened on")
+
+
+def _describe_taken(error: listen.AddressTaken) -> Finding:
+    if answers_like_us(error.address):
+        text = f"{error.address} is taken by a program that answers as a Moorage does"
+        advice = "Ask with the --data-dir of that server, or choose another port with --listen."
+        return Finding("fail", "addresses", text, advice)
+    return Finding("fail", "addresses", error.fact, "Stop that one, or choose another port with --listen.")
 
 
 def _check_served(settings: Settings, addresses: list[listen.Address], holder: int) -> Finding:
@@ -179,7 +193,7 @@ def _check_served(settings: Settings, addresses: list[listen.Address], holder: i
         if not settings.database:
             raise
         advice = "It may be one of the servers that share the data directory; else choose others with --listen."
-        return Finding("warn", "addresses", str(error), advice)
+        return Finding("warn", "addresses", error.fact, advice)
     except listen.ListenError:
         if len(others) == len(addresses):
             raise

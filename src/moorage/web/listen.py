@@ -21,11 +21,12 @@ _logger = structlog.get_logger()
 
 
 class ListenError(Exception):
-    """An address cannot be listened on; the text says what to do."""
+    """An address cannot be listened on; the text says what to do: ``fact``, and ``advice`` where there is one apart."""
 
-
-class AddressTaken(ListenError):
-    """Somebody listens there already."""
+    def __init__(self, fact: str, advice: str = "") -> None:
+        super().__init__(f"{fact}; {advice}" if advice else fact)
+        self.fact = fact
+        self.advice = advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ class Address:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+class AddressTaken(ListenError):
+    """Somebody listens there already."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(
+            f"{address} is taken by another program", "stop that one or choose another port with --listen"
+        )
+        self.address = address
 
 
 def parse_address(text: str) -> Address:
@@ -102,8 +113,9 @@ def _bind_one(address: Address, *, is_optional: bool) -> socket.socket | None:
         if is_optional and error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
             _logger.warning("address_unavailable", address=str(address), reason="this machine has no IPv6")
             return None
-        kind_of_error = AddressTaken if error.errno == errno.EADDRINUSE else ListenError
-        raise kind_of_error(_explain(address, error)) from error
+        if error.errno == errno.EADDRINUSE:
+            raise AddressTaken(address) from error
+        raise ListenError(*_explain(address, error)) from error
 
 
 def _open(family: int, kind: int, protocol: int, where: object) -> socket.socket:
@@ -121,13 +133,12 @@ def _open(family: int, kind: int, protocol: int, where: object) -> socket.socket
     return bound
 
 
-def _explain(address: Address, error: OSError) -> str:
+def _explain(address: Address, error: OSError) -> tuple[str, str]:
+    """What is wrong, and what to do."""
     match error.errno:
-        case errno.EADDRINUSE:
-            return f"{address} is taken by another program; stop that one or choose another port with --listen"
         case errno.EACCES:
-            return f"{address} may not be bound by this user; choose a port above 1023 with --listen"
+            return f"{address} may not be bound by this user", "choose a port above 1023 with --listen"
         case errno.EADDRNOTAVAIL:
-            return f"{address} is not an address of this machine; choose one that is with --listen"
+            return f"{address} is not an address of this machine", "choose one that is with --listen"
         case _:
-            return f"{address} cannot be listened on: {error.strerror}"
+            return f"{address} cannot be listened on: {error.strerror}", ""

@@ -108,6 +108,7 @@ class Supervisor:
                 self._reap()
                 self._kill_late()
         self._selector.close()
+        _logger.info("stopped", exit_code=self._exit_code)
         return self._exit_code
 
     @property
@@ -150,7 +151,9 @@ class Supervisor:
             _logger.info("stop_hurried")
             self._kill_at = min(self._kill_at, time.monotonic() + HURRY_SECONDS)
         else:
-            _logger.info("stop_begun", drain_seconds=self._settings.drain_seconds)
+            drain = self._settings.drain_seconds
+            note = f"running requests have up to {drain} seconds to end; a second signal ends them at once"
+            _logger.info("stop_begun", drain_seconds=drain, note=note)
             self._exit_code = exit_code
             self._kill_at = time.monotonic() + self._settings.drain_seconds + KILL_AFTER_SECONDS
             for listener in self._sockets:

@@ -148,8 +148,11 @@ def test_others_who_are_told_localhost_are_warned_of(listen: str, registry_host:
 def test_an_address_that_is_taken_fails(tmp_path: Path) -> None:
     """Without a server of ours on the data directory it is somebody else's."""
     with socket.create_server(("127.0.0.1", 0)) as other:
-        finding = checks.check_ports(_listening(tmp_path, other.getsockname()[1]))
+        port = other.getsockname()[1]
+        finding = checks.check_ports(_listening(tmp_path, port))
     assert finding.status == "fail"
+    assert finding.text == f"127.0.0.1:{port} is taken by another program"
+    assert finding.advice == "Stop that one, or choose another port with --listen."
 
 
 def test_an_address_that_is_taken_by_the_running_server_is_fine(tmp_path: Path) -> None:
