@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from moorage.cli.answers import Output, OutputOption
-from moorage.cli.desk import AccountOption, at_work, pairs
+from moorage.cli.desk import AccountOption, at_work
+from moorage.cli.given_keys import read_context
 from moorage.config import Settings
 from moorage.rules.policy.statements import Statement
 from moorage.services.simulation import Simulation
@@ -34,7 +35,7 @@ def simulate(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Say whether a request would be allowed, by which statement, and what each of the others came to."""
-    given = dict(pairs(context, "a condition key"))
+    given = read_context(context)
     with at_work(settings, account) as work:
         found = work.read(ask, principal, action, resource, given)
     typer.echo(json.dumps(_document(found), indent=2) if output is Output.JSON else _lines(found))
@@ -47,6 +48,11 @@ def _lines(found: Simulation) -> str:
         f"  {found.reason}{_decisive(found)}",
         *(f"  {line}" for line in found.lines),
     ]
+    if found.not_given:
+        keys = " and ".join(found.not_given)
+        lines.append(
+            f"  note: not given: {keys}; every real request has it, so it may be judged otherwise (--context)"
+        )
     if found.resource_exists is False:
         lines.append("  note: there is no such repository, so it has neither a policy nor tags")
     return "\n".join(lines)
@@ -71,6 +77,7 @@ def _document(found: Simulation) -> dict[str, Any]:
             "ResourceExists": found.resource_exists,
             "Decision": "allowed" if found.is_allowed else "denied",
             "Reason": found.reason,
+            "NotGiven": list(found.not_given),
             "Policy": None if found.is_closed else found.decision.policy or None,
             "Statement": None if statement is None else statement.label,
             "Statements": [

@@ -18,7 +18,7 @@ from moorage.metadata.principals import PrincipalRow
 from moorage.metadata.transaction import Transaction
 from moorage.rules.policy import actions
 from moorage.rules.policy.decision import Decision
-from moorage.rules.policy.explanation import Line, explain
+from moorage.rules.policy.explanation import Line, explain, not_given
 from moorage.services import access
 
 #: The name of the session that a role is simulated in.
@@ -37,6 +37,8 @@ class Simulation:
     resource: str
     decision: Decision
     lines: list[Line]
+    #: Condition keys that were not given, though every real request has them, and that statements ask for.
+    not_given: tuple[str, ...]
     #: Whether the repository is there; None where none is named.
     resource_exists: bool | None
     #: Whether it comes without credentials where that is off, so that it is denied though policies allow it.
@@ -64,24 +66,36 @@ def simulate(
     """Decide on a request of a principal: ``root``, ``user/NAME``, ``role/NAME`` of the account, an ARN of any of
     these, or ``anonymous``.
 
-    ``resource`` is a repository by its name or ARN, or ``*``; ``context`` are condition keys that the request has.
+    ``resource`` is a repository by its name or ARN, or ``*``; ``context`` are condition keys, in small letters, that the
+    request has.
     Raises ``NoSuchEntity`` for the principal, ``InvalidRequest`` for whatever cannot be understood.
     """
-    name_of_action = _ACTIONS.get(action.lower())
-    if name_of_action is None:
-        raise InvalidRequest(text=f"There is no action {action[:100]!a}: one is ecr:BatchGetImage")
+    name_of_action = _read_action(action)
     registry, name = _read_resource(tx, account_id, resource)
     row = None if principal == ANONYMOUS else _find(tx, account_id, principal)
     caller = _caller(tx, row, registry)
     standing = asked.ask_repository(tx, caller, registry, name or "").standing._replace(key=_key(row))
-    about = {key.lower(): (value,) for key, value in context.items()}
+    about = {key: (value,) for key, value in context.items()}
     question = access.question(tx, standing, caller, name_of_action, registry, name, about)
     decision = access.decide_on(question, caller)
     is_closed = caller.is_anonymous and decision.is_allowed and not tx.settings.anonymous_pull
     lines = explain(question.request, question.policies)
+    missing = not_given(question.request, question.policies)
     exists = None if name is None else standing.repository_id is not None
     arn = caller.principal_arn
-    return Simulation(arn, name_of_action, question.request.resource, decision, lines, exists, is_closed)
+    resource_arn = question.request.resource
+    return Simulation(arn, name_of_action, resource_arn, decision, lines, missing, exists, is_closed)
+
+
+def _read_action(action: str) -> str:
+    found = _ACTIONS.get(action.lower())
+    if found is not None:
+        return found
+    text = f"There is no action {action[:100]!a} of ECR"
+    if action.lower().startswith("sts:"):
+        raise InvalidRequest(text=f"{text}; who may assume a role, which trust policies say, is not simulated")
+    near = actions.nearest(action[:100])
+    raise InvalidRequest(text=f"{text}; did you mean {' or '.join(near)}?" if near else text)
 
 
 def _read_resource(

@@ -134,7 +134,16 @@ def test_a_condition_key_is_typed_with_its_value(program: Program) -> None:
     [
         (("--principal", "user/nobody", "--action", "ecr:PutImage"), "user/nobody"),
         (("--principal", "arn:nonsense", "--action", "ecr:PutImage"), "arn:nonsense"),
-        (("--principal", "root", "--action", "ecr:NoSuch"), "There is no action 'ecr:NoSuch'"),
+        (("--principal", "root", "--action", "s3:GetObject"), "There is no action 's3:GetObject' of ECR\n"),
+        (
+            ("--principal", "root", "--action", "ecr:PutImge"),
+            "There is no action 'ecr:PutImge' of ECR; did you mean ecr:PutImage",
+        ),
+        (("--principal", "root", "--action", "BatchGetImage"), "did you mean ecr:BatchGetImage"),
+        (
+            ("--principal", "root", "--action", "sts:AssumeRole"),
+            "who may assume a role, which trust policies say, is not simulated",
+        ),
         (
             ("--principal", "root", "--action", "ecr:PutImage", "--resource", "UPPER"),
             "neither a repository nor *",

@@ -4,6 +4,7 @@ They are the operations but one, ListImageReferrers, which is judged as BatchGet
 permissions. Source: the service authorization reference of Amazon ECR.
 """
 
+import difflib
 from typing import Final
 
 #: Permissions that are no operations.
@@ -84,3 +85,9 @@ IDENTITY_ONLY: Final = frozenset({"ecr:GetAuthorizationToken"})
 
 #: All actions with their prefix in small letters, as patterns are compared.
 LOWERED: Final = frozenset(f"ecr:{name.lower()}" for name in NAMES)
+
+
+def nearest(action: str) -> list[str]:
+    """The actions that somebody may have meant who wrote one that there is not, the most alike first; often none."""
+    written = {f"ecr:{name}".lower(): f"ecr:{name}" for name in sorted(NAMES)}
+    return [written[name] for name in difflib.get_close_matches(action.lower(), written, n=3, cutoff=0.75)]

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from moorage.rules.policy.decision import Attached, Layer, Policies
 from moorage.rules.policy.request import Request
-from moorage.rules.policy.statements import Obstacle
+from moorage.rules.policy.statements import Obstacle, Statement
+
+#: Condition keys that are missing only where nobody has made the request.
+_OF_EVERY_REQUEST: Final = ("aws:SourceIp", "aws:UserAgent")
+_LOWERED: Final = frozenset(map(str.lower, _OF_EVERY_REQUEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,31 @@ class Line:
 def explain(request: Request, policies: Policies) -> list[Line]:
     """Every statement of every policy that was looked at, in order."""
     return [line for layer, attached in policies.by_layer() for line in _lines(layer, attached, request)]
+
+
+def not_given(request: Request, policies: Policies) -> tuple[str, ...]:
+    """The keys that every real request has and this one has not, where a statement waits for no other thing."""
+    return tuple(
+        key
+        for key in _OF_EVERY_REQUEST
+        if not request.values(key.lower())
+        and any(
+            _waits_for(key.lower(), statement, request)
+            for _, attached in policies.by_layer()
+            for statement in attached.policy.statements
+        )
+    )
+
+
+def _waits_for(name: str, statement: Statement, request: Request) -> bool:
+    """Whether it is this key that decides about a statement, which otherwise could apply."""
+    if statement.obstacle(request) not in {None, Obstacle.CONDITION}:
+        return False
+    others = [one for one in statement.conditions if one.name not in _LOWERED]
+    # What cannot be judged keeps an Allow from applying, whatever else there is.
+    hopeless = {False, None} if statement.is_allow else {False}
+    is_asked = any(one.name == name for one in statement.conditions)
+    return is_asked and not any(one.holds(request) in hopeless for one in others)
 
 
 def _lines(layer: Layer, attached: Attached, request: Request) -> Iterator[Line]:

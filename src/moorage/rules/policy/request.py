@@ -70,6 +70,11 @@ class Request(NamedTuple):
         return (value,) if value else None
 
 
+def is_about_principal(key: str) -> bool:
+    """Whether a condition key in small letters is told by who asks, and by nothing else."""
+    return key in _ABOUT_PRINCIPAL
+
+
 def _principal_arn(principal: Principal) -> str:
     """A session goes by its role, as in AWS."""
     if principal.kind is PrincipalKind.SESSION:
