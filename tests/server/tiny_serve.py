@@ -23,6 +23,8 @@ def main() -> int:
         data_dir=data_dir,
         listen=listen.bound_addresses(sockets),
         drain_seconds=drain,
+        # Who waits while a worker is replaced is served in the end, however busy the machine is.
+        queue_seconds=0,
         tls_cert=Path(certificate) if certificate else None,
         tls_key=Path(key) if key else None,
     )
