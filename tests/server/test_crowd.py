@@ -1,21 +1,17 @@
 """A process with more connections than it takes, over real sockets."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from moorage.config import Settings
 from moorage.web.crowd import bounded
 from moorage.web.descriptors import SPARE_CONNECTIONS
-from tests.server import tiny_app
+from tests.server.in_thread import PATIENCE, served
 
-PATIENCE = 10.0
 MOST = 3
 QUICK = 0.05
 
@@ -34,24 +30,8 @@ def quick_port(tmp_path: Path) -> Iterator[int]:
 
 def serve(tmp_path: Path, idle_seconds: float) -> Iterator[int]:
     """Serve in a thread of the test process."""
-    config = uvicorn.Config(
-        tiny_app.build_app(Settings(data_dir=tmp_path, log_level="error")),
-        loop="uvloop",
-        http=bounded(MOST, idle_seconds),
-        ws="none",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    thread.join(PATIENCE)
+    with served(tmp_path, bounded(MOST, idle_seconds)) as listening:
+        yield listening
 
 
 class Visitor:

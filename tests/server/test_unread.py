@@ -1,24 +1,20 @@
 """Requests that are too much, on kept connections over real sockets: turned away unread, and the connection goes on."""
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from moorage.config import Settings
 from moorage.domain.errors import RegistryError
 from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Route, plain
 from moorage.web.crowd import bounded
 from moorage.web.http import Request, Response
 from moorage.web.unread import Unread
-from tests.server import tiny_app
+from tests.server.in_thread import PATIENCE, served
 
-PATIENCE = 10.0
 PUT = b"PUT /v2/a/manifests/t HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 FOLDED = b"POST /v2/a HTTP/1.1\r\nHost: x\r\nX: a\r\n Transfer-Encoding: chunked\r\n\r\n"
 ASKED = b"GET /pid HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -72,24 +68,8 @@ def busy(tmp_path: Path) -> Iterator[Busy]:
     """Serve in a thread of the test process."""
     load, reasons = Load(1), list[str]()
     unread = Unread(load, Turn(), lambda _: REGISTRY, FALLBACK, reasons.append)
-    config = uvicorn.Config(
-        tiny_app.build_app(Settings(data_dir=tmp_path, log_level="error")),
-        loop="uvloop",
-        http=bounded(2, unread=unread),
-        ws="none",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield Busy(listener.getsockname()[1], load, reasons)
-    server.should_exit = True
-    thread.join(PATIENCE)
+    with served(tmp_path, bounded(2, unread=unread)) as port:
+        yield Busy(port, load, reasons)
 
 
 def test_what_is_too_much_is_told_so_and_the_connection_goes_on(busy: Busy) -> None:
