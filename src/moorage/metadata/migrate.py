@@ -1,26 +1,35 @@
 """Bring a database to the schema of this version, after a backup.
 
-``serve`` calls this for SQLite. A database written by a newer version is refused, never touched. Alembic is loaded
-only when something is to be changed.
+``serve`` calls this for SQLite. A database written by a newer version is refused, never touched. A new one is made
+from the tables that the code knows, which the migrations end in: Alembic, a quarter of a second of a first start, is
+loaded only when an older one is to be changed.
 """
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pysqlite3
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from moorage.metadata.sqlite import connect
+from moorage.metadata.tables import metadata
 from moorage.metadata.write_lock import WriteLock
 
 #: Seconds that a start waits for whoever writes to the database, a command perhaps, before it says so and ends.
 LOCK_SECONDS = 30.0
 
 _SCRIPTS = Path(__file__).with_name("migrations")
+
+#: As Alembic makes it.
+_REVISION_TABLE = (
+    "CREATE TABLE alembic_version ("
+    "version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
 
 
 class DatabaseTooNew(Exception):
@@ -62,10 +71,12 @@ def migrate_sqlite(path: Path) -> str | None:
             current = _revision(connection)
             if current == newest_revision():
                 return current
-            if current is not None:
+            if current is None:
+                _change(connection, _create)
+            else:
                 refuse_unknown(current)
                 _back_up(connection, path, current)
-            _upgrade(connection)
+                _change(connection, _upgrade)
             return current
     finally:
         lock.close()
@@ -79,15 +90,25 @@ def _revision(connection: Any) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _upgrade(connection: Any) -> None:
-    from moorage.metadata.upgrade import upgrade  # noqa: PLC0415 - loads Alembic
-
+def _change(connection: Any, change: Callable[[Connection], None]) -> None:
     engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connection, poolclass=NullPool)
     with engine.connect() as bound:
         # Neither the driver nor Alembic begins a transaction for SQLite's DDL of its own accord.
         bound.exec_driver_sql("BEGIN IMMEDIATE")
-        upgrade(bound, _SCRIPTS)
+        change(bound)
         bound.commit()
+
+
+def _create(bound: Connection) -> None:
+    metadata.create_all(bound, checkfirst=False)
+    bound.exec_driver_sql(_REVISION_TABLE)
+    bound.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (newest_revision(),))
+
+
+def _upgrade(bound: Connection) -> None:
+    from moorage.metadata.upgrade import upgrade  # noqa: PLC0415 - loads Alembic
+
+    upgrade(bound, _SCRIPTS)
 
 
 def refuse_unknown(revision: str) -> None:
