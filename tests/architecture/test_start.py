@@ -1,5 +1,6 @@
 """A start loads what it needs and no more: loading is most of the time that it takes."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -50,17 +51,17 @@ def start(data_dir: Path) -> tuple[bool, set[str]]:
 
 
 def test_serving_on_sqlite_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
-    """Neither Alembic nor the driver of PostgreSQL, nor what makes certificates or colours."""
-    start(tmp_path)
-    is_collecting, loaded = start(tmp_path)
-    assert loaded & (LATE | _HEAVY) - {"moorage.cli.main", "structlog"} == set()
-    assert {"moorage.cli.serve", "structlog"} <= loaded
-    assert is_collecting
+    """Neither Alembic nor the driver of PostgreSQL, nor what makes certificates or colours; nor does the first start."""
+    for _ in range(2):
+        is_collecting, loaded = start(tmp_path)
+        assert loaded & (LATE | _HEAVY) - {"moorage.cli.main", "structlog"} == set()
+        assert {"moorage.cli.serve", "structlog"} <= loaded
+        assert is_collecting
 
 
-def test_a_first_start_loads_alembic(tmp_path: Path) -> None:
-    """The test above looks at the right names."""
-    assert {"alembic", "moorage.metadata.upgrade"} <= start(tmp_path)[1]
+def test_what_is_heavy_is_called_by_its_right_names() -> None:
+    """Else the test above would look for nothing."""
+    assert all(importlib.util.find_spec(name) is not None for name in LATE | _HEAVY)
 
 
 def test_the_files_of_migrations_are_called_by_their_revisions() -> None:

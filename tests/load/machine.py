@@ -51,9 +51,12 @@ def memory_bytes(process_id: int) -> int:
 
 
 class PeakMemory:
-    """Looks at a family's memory again and again while it is entered; ``raised`` is by how much it grew at most."""
+    """Looks at a family's memory again and again while it is entered; ``raised`` is by how much it grew at most.
 
-    def __init__(self, process_id: int, seconds: float = 0.1) -> None:
+    Each look stops the processes for milliseconds: where speed is judged as well, twice a second is often enough.
+    """
+
+    def __init__(self, process_id: int, seconds: float = 0.5) -> None:
         self._process_id = process_id
         self._seconds = seconds
         self._ended = threading.Event()

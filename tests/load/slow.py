@@ -129,8 +129,8 @@ def measure(served: Served, target: Target, crew: Crew, size: Size, report: Repo
     quiet, crowded, ended, raised = [], [], Outcome(), 0
     server = served.process.pid
     for _ in range(size.windows):
-        # Both windows are watched alike: to count a process's pages stops it for milliseconds.
-        with PeakMemory(server, seconds=1) as memory:
+        # Both windows are watched alike: each look at the memory is felt.
+        with PeakMemory(server) as memory:
             quiet.append(_window(target, crew, size))
             began, before = time.monotonic(), cpu_seconds(server)
             attack = crew.start(crawl, target, size, size.seconds + 12)

@@ -3,8 +3,9 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -15,9 +16,17 @@ from tests.server import tiny_app
 PATIENCE = 10.0
 
 
+@dataclass(frozen=True)
+class Tiny:
+    """Where it listens, and how to have it stop, as by a signal."""
+
+    port: int
+    stop: Callable[[], None]
+
+
 @contextmanager
-def served(directory: Path, protocol: type[asyncio.Protocol]) -> Iterator[int]:
-    """The port."""
+def served(directory: Path, protocol: type[asyncio.Protocol]) -> Iterator[Tiny]:
+    """Serve until the end, unless it is stopped before."""
     config = uvicorn.Config(
         tiny_app.build_app(Settings(data_dir=directory, log_level="error")),
         loop="uvloop",
@@ -33,6 +42,10 @@ def served(directory: Path, protocol: type[asyncio.Protocol]) -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    yield listener.getsockname()[1]
-    server.should_exit = True
+
+    def stop() -> None:
+        server.should_exit = True
+
+    yield Tiny(listener.getsockname()[1], stop)
+    stop()
     thread.join(PATIENCE)

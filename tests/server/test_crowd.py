@@ -30,8 +30,8 @@ def quick_port(tmp_path: Path) -> Iterator[int]:
 
 def serve(tmp_path: Path, idle_seconds: float) -> Iterator[int]:
     """Serve in a thread of the test process."""
-    with served(tmp_path, bounded(MOST, idle_seconds)) as listening:
-        yield listening
+    with served(tmp_path, bounded(MOST, idle_seconds)) as tiny:
+        yield tiny.port
 
 
 class Visitor:

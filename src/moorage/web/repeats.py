@@ -1,6 +1,6 @@
 """A connection that looks at a request before it parses it: for what is ready, and for what comes too late."""
 
-from typing import cast
+from typing import Final, cast
 
 import structlog
 
@@ -11,6 +11,9 @@ from moorage.web.shortcut import Known, Shortcut
 from moorage.web.unread import Unread
 
 _logger = structlog.get_logger()
+
+#: Bytes of a request that is held; a larger one is turned away at once, for the memory's sake.
+HELD_BYTES: Final = 16 * 1024
 
 #: A name of its own: to look a member of an enumeration up costs as much as a call.
 _IDLE = Part.IDLE
@@ -25,9 +28,13 @@ class RepeatingProtocol(LendingProtocol):
     shortcut: Shortcut | None = None
     unread: Unread | None = None
     _known: Known | None = None
+    #: A request that is too much, and the answer that says so: it waits for its second look.
+    _held: tuple[bytes, bytes] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Answer at once what is ready, or comes too late; have the rest parsed."""
+        """Answer at once what is ready; hold what is too much; have the rest parsed."""
+        if self._held is not None:
+            self.look_again()
         if not self._is_at_rest():
             super().data_received(data)
             return
@@ -38,9 +45,12 @@ class RepeatingProtocol(LendingProtocol):
             and self._take_shortcut(shortcut, self._known, data)
         ):
             return
-        if unread is not None and unread.is_due() and self._turn_away(unread, data):
+        if unread is not None and unread.is_due() and self._hold(unread, data):
             return
-        before = self.cycle
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        shortcut, before = self.shortcut, self.cycle
         super().data_received(data)
         if (
             shortcut is not None
@@ -75,7 +85,7 @@ class RepeatingProtocol(LendingProtocol):
             return False
         return self._reply(answer)
 
-    def _turn_away(self, unread: Unread, data: bytes) -> bool:
+    def _hold(self, unread: Unread, data: bytes) -> bool:
         if "extensions" in self._scope:
             return False  # One of a crowd: it has to go.
         try:
@@ -83,7 +93,39 @@ class RepeatingProtocol(LendingProtocol):
         except Exception:  # the ordinary way turns it away as well
             _logger.exception("unread_failed")
             return False
-        return self._reply(answer)
+        if answer is None:
+            return False
+        if len(data) > HELD_BYTES:
+            unread.count()
+            return self._reply(answer)
+        self._held = data, answer
+        # Who waits for an answer is not idle, and does not have to make room.
+        self._idle.stop()
+        unread.second_look.await_turn(self, self.loop)
+        return True
+
+    def look_again(self) -> None:
+        """Turn away what is held if it still is too much; else it is a request like any other."""
+        held, unread = self._held, self.unread
+        self._held = None
+        if held is None or unread is None or self.is_ending or self._socket.is_closing():
+            return
+        data, answer = held
+        if unread.is_due():
+            unread.count()
+            self._reply(answer)
+        else:
+            self._take(data)
+
+    def shutdown(self) -> None:
+        """The server stops: what is held is answered first."""
+        self.look_again()
+        super().shutdown()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._held = None
+        super().connection_lost(exc)
 
     def _reply(self, answer: bytes | None) -> bool:
         if answer is None:

@@ -3,7 +3,7 @@
 Under overload most requests are turned away, and what that costs is taken from those that are served. To parse one,
 log it and record it costs several times what the answer does. So on a connection that is kept a request of the plain
 kind, whole and with nothing behind it, is looked at only as far as it takes to tell its face: no parser, no
-authentication, no record but a count. Whatever is not plain goes the ordinary way, which turns it away as well. (What
+authentication, no record but a count, when a second look finds it too much still. Whatever is not plain goes the ordinary way, which turns it away as well. (What
 waits to be accepted is turned away by ``accepting``.)
 """
 
@@ -17,6 +17,7 @@ from moorage.domain.errors import TooManyRequests
 from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Route, read_facts, request_ids
 from moorage.web.http import Request
+from moorage.web.second_look import SecondLook
 
 #: A path that decodes to itself. An answer to HEAD has no body: it goes the ordinary way.
 _LINE: Final = re.compile(rb"(GET|PUT|POST|PATCH|DELETE) (/[!$&-~]*) HTTP/1\.1")
@@ -57,10 +58,15 @@ class Unread:
         #: By the path of a route.
         self._answers: dict[str, tuple[bytes, bytes, bytes]] = {}
         self._ids = request_ids()
+        self.second_look = SecondLook()
 
     def is_due(self) -> bool:
         """Whether a request that is reached now is too much."""
         return self._load.running >= self._load.most or self._turn.is_late()
+
+    def count(self) -> None:
+        """One was turned away."""
+        self._on_turned_away("requests" if self._load.running >= self._load.most else "waiting")
 
     def answer(self, data: bytes, default_head: bytes) -> bytes | None:
         """The whole answer to what came on a connection at rest; None for the ordinary way."""
@@ -76,7 +82,6 @@ class Unread:
         if route is self._fallback and (matched[2] != b"/" or _TARGET not in lines):
             return None  # Its words differ from path to path, and from API to API.
         status_line, before, after = self._answers.get(route.path) or self._compose(route, lines)
-        self._on_turned_away("requests" if self._load.running >= self._load.most else "waiting")
         return b"%b%b%b%b%b" % (status_line, default_head, before, next(self._ids), after)
 
     def _compose(self, route: Route, lines: bytes) -> tuple[bytes, bytes, bytes]:

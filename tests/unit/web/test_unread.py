@@ -65,7 +65,15 @@ def test_each_face_says_it_in_its_own_words(data: bytes, words: bytes) -> None:
     assert told is not None
     assert told.startswith(b"HTTP/1.1 429 Too Many Requests\r\ndate: today\r\ncontent-length: ")
     assert words in told
+
+
+def test_what_is_turned_away_is_counted_by_what_there_was_too_much_of() -> None:
+    late, load, reasons = Late(), Load(1), list[str]()
+    late.unread.count()
     assert late.reasons == ["waiting"]
+    load.running = 1
+    Unread(load, Turn(), lambda _: REGISTRY, FALLBACK, reasons.append).count()
+    assert reasons == ["requests"]
 
 
 def test_each_answer_has_an_id_of_its_own() -> None:
@@ -185,11 +193,9 @@ def test_it_is_due_once_a_turn_has_lasted_too_long_and_served_enough() -> None:
 
 
 def test_it_is_due_while_as_many_requests_run_as_may() -> None:
-    load, reasons = Load(2), list[str]()
-    unread = Unread(load, Turn(), lambda _: REGISTRY, FALLBACK, reasons.append)
+    load = Load(2)
+    unread = Unread(load, Turn(), lambda _: REGISTRY, FALLBACK, list[str]().append)
     load.running = 1
     assert not unread.is_due()
     load.running = 2
     assert unread.is_due()
-    assert unread.answer(PUT, DATE) is not None
-    assert reasons == ["requests"]
