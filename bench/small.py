@@ -110,7 +110,7 @@ def _request_file(requests: Iterable[bytes]) -> Iterator[str]:
 
 
 def _wrk(server: Server, file: str, connections: int, seconds: int, order: str = "random") -> list[str]:
-    flags = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
+    flags = ["-t2", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     return ["wrk", *flags, "-s", str(_LUA), server.url, "--", file, str(random.randrange(2**31)), order]
 
 
