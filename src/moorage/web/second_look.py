@@ -38,7 +38,10 @@ class SecondLook:
 
     def _round(self, loop: asyncio.AbstractEventLoop) -> None:
         waiting, now = self._waiting, loop.time()
-        while waiting and waiting[0][0] <= now:
-            waiting.popleft()[1].look_again()
-        if waiting:
-            loop.call_at(max(waiting[0][0], now + _ROUND_SECONDS), self._round, loop)
+        try:
+            while waiting and waiting[0][0] <= now:
+                waiting.popleft()[1].look_again()
+        finally:
+            # Whatever one of them raises, which the loop tells: the others still wait.
+            if waiting:
+                loop.call_at(max(waiting[0][0], now + _ROUND_SECONDS), self._round, loop)
