@@ -41,11 +41,14 @@ def served(directory: Path, protocol: type[asyncio.Protocol]) -> Iterator[Tiny]:
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
 
     def stop() -> None:
         server.should_exit = True
 
-    yield Tiny(listener.getsockname()[1], stop)
-    stop()
-    thread.join(PATIENCE)
+    thread.start()
+    try:
+        yield Tiny(listener.getsockname()[1], stop)
+    finally:
+        stop()
+        thread.join(PATIENCE)
+    assert not thread.is_alive()

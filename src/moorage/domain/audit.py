@@ -251,9 +251,11 @@ def _bounded_members(members: Elements) -> dict[str, Any]:
 
 
 def _bounded(value: Any) -> Any:
-    if isinstance(value, str):
-        return _cut(value, MAX_TEXT)
-    if isinstance(value, Mapping):
+    # What JSON is made of first: it is by far the most.
+    kind = value.__class__
+    if kind is str or isinstance(value, str):
+        return value if len(value) <= MAX_TEXT else _cut(value, MAX_TEXT)
+    if kind is dict or isinstance(value, Mapping):
         return _bounded_members(value)
     if isinstance(value, (list, tuple)):
         return [_bounded(element) for element in value]

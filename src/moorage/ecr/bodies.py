@@ -8,7 +8,7 @@ from typing import Final
 
 from moorage.domain.errors import Unavailable
 
-#: Bodies up to this size are read without asking.
+#: Bodies up to this size need not ask: there are as many at once as requests, and those are bounded.
 SMALL: Final = 64 * 1024
 
 #: How long a body may take to come while others wait for its room: so many seconds, and more at this rate a second.
@@ -63,9 +63,6 @@ class BodyBudget:
     @asynccontextmanager
     async def hold(self, size: int) -> AsyncIterator[Hold]:
         """Room for ``size`` bytes, which must not be more than the total, for as long as the block lasts."""
-        if size <= SMALL:
-            yield Hold(0)
-            return
         await self._take(size)
         hold = Hold(self._grace_seconds + size / LEAST_RATE)
         self._holds.add(hold)

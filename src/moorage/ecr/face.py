@@ -106,21 +106,25 @@ class JsonApi:
 
     async def _carry_out(self, request: Request, limit: int) -> dict[str, Any]:
         size = _body_size(request, limit)
-        if size > SMALL:
-            # Room is for those alone who may turn out to be somebody.
-            await self._context.authenticator.check_unread(request)
+        if size <= SMALL:
+            return await self._call(request, await request.body(limit))
+        # Room is for those alone who may turn out to be somebody.
+        await self._context.authenticator.check_unread(request)
         async with self._budget.hold(size) as hold:
             async with hold.reading():
                 body = await request.body(limit)
-            caller = await self._authenticate(request, body)
-            note_caller(request.note, caller)
-            operation, given = _read(request, body)
-            checked = validate(operation, given)
-            note_input(request.note, operation.name, checked, caller)
-            handler = OPERATIONS.get(operation.name)
-            if handler is None:
-                raise NotBuilt(what=operation.name)
-            return await handler(Call(caller, self._context, request.note), checked)
+            return await self._call(request, body)
+
+    async def _call(self, request: Request, body: bytes) -> dict[str, Any]:
+        caller = await self._authenticate(request, body)
+        note_caller(request.note, caller)
+        operation, given = _read(request, body)
+        checked = validate(operation, given)
+        note_input(request.note, operation.name, checked, caller)
+        handler = OPERATIONS.get(operation.name)
+        if handler is None:
+            raise NotBuilt(what=operation.name)
+        return await handler(Call(caller, self._context, request.note), checked)
 
     async def _authenticate(self, request: Request, body: bytes) -> Caller:
         signed = await self._context.authenticator.for_json(request, body)

@@ -94,20 +94,22 @@ def describe_images(
     ECR: one unknown id fails the whole call with ``ImageNotFound``.
     """
     repository = open_repository(tx, caller, registry, name, "ecr:DescribeImages")
-    found: dict[int, ImageRow] = {}
+    details: dict[int, ImageDetail] = {}
     for image_id, image in zip(ids, resolve(tx, repository.id, ids), strict=True):
-        if isinstance(image, ImageRow):
-            found[image.id] = image
-        else:
+        if not isinstance(image, ImageRow):
             raise ImageNotFound(
                 image_digest=image_id.digest,
                 image_tag=image_id.tag,
                 repository_name=name,
                 registry_id=registry.registry_id,
             )
-    details = {image.id: ImageDetail(image, []) for image in found.values() if _has_status(image, status)}
-    for number, tag in tags.list_tags_of_images(tx, [one for one in details if found[one].tag_count]):
-        details[number].tags.append(tag)
+        if _has_status(image, status):
+            # Most images have one tag, by which they are asked for: then it need not be read.
+            tag = image_id.tag if image.tag_count == 1 else None
+            details[image.id] = ImageDetail(image, [] if tag is None else [tag])
+    unknown = [number for number, one in details.items() if one.image.tag_count > len(one.tags)]
+    for number, name_of_tag in tags.list_tags_of_images(tx, unknown):
+        details[number].tags.append(name_of_tag)
     return list(details.values())
 
 

@@ -108,17 +108,18 @@ class Request:
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises ``BodyIncomplete`` when the client goes away in the middle."""
-        more = True
-        while more:
-            message = await self._await_client(self._receive())
-            if message["type"] == "http.disconnect":
-                raise BodyIncomplete
-            body = message.get("body", b"")
-            more = message.get("more_body", False)
-            self.bytes_read += len(body)
-            self.is_body_read = not more
-            if body:
-                yield body
+        while not self.is_body_read:
+            if piece := await self._next_piece():
+                yield piece
+
+    async def _next_piece(self) -> bytes:
+        message = await self._await_client(self._receive())
+        if message["type"] == "http.disconnect":
+            raise BodyIncomplete
+        piece: bytes = message.get("body", b"")
+        self.bytes_read += len(piece)
+        self.is_body_read = not message.get("more_body", False)
+        return piece
 
     async def take(self, sink: Sink) -> bool:
         """Have a thread hand the whole body to ``sink``, which may block. False: only ``stream`` has it.
@@ -144,7 +145,8 @@ class Request:
         if (self.content_length or 0) > limit:
             raise BodyTooLarge(limit=limit)
         pieces, length = [], 0
-        async for piece in self.stream():
+        while not self.is_body_read:
+            piece = await self._next_piece()
             length += len(piece)
             if length > limit:
                 raise BodyTooLarge(limit=limit)

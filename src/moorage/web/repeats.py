@@ -1,6 +1,6 @@
-"""A connection that looks at a request before it parses it: for what is ready, and for what comes too late."""
+"""A connection that looks at a request before it parses it: for what is ready, and for what is too much."""
 
-from typing import Final, cast
+from typing import cast
 
 import structlog
 
@@ -12,15 +12,12 @@ from moorage.web.unread import Unread
 
 _logger = structlog.get_logger()
 
-#: Bytes of a request that is held; a larger one is turned away at once, for the memory's sake.
-HELD_BYTES: Final = 16 * 1024
-
 #: A name of its own: to look a member of an enumeration up costs as much as a call.
 _IDLE = Part.IDLE
 
 
 class RepeatingProtocol(LendingProtocol):
-    """A connection that remembers the header it read last.
+    """A connection that remembers the header it read last, and holds a request that is too much.
 
     A subclass may carry a ``shortcut``, for what is ready, and an ``unread``, for what is too much.
     """
@@ -28,28 +25,90 @@ class RepeatingProtocol(LendingProtocol):
     shortcut: Shortcut | None = None
     unread: Unread | None = None
     _known: Known | None = None
-    #: A request that is too much, and the answer that says so: it waits for its second look.
-    _held: tuple[bytes, bytes] | None = None
+    #: What waits for its second look; nothing is read meanwhile.
+    _held: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
         """Answer at once what is ready; hold what is too much; have the rest parsed."""
         if self._held is not None:
-            self.look_again()
+            # It was decrypted already when reading was paused.
+            self._held += data
+            return
         if not self._is_at_rest():
             super().data_received(data)
             return
-        shortcut, unread = self.shortcut, self.unread
-        if (
-            shortcut is not None
-            and self._known is not None
-            and self._take_shortcut(shortcut, self._known, data)
-        ):
+        if self._answer_ready(data):
             return
+        unread = self.unread
         if unread is not None and unread.is_due() and self._hold(unread, data):
             return
         self._take(data)
 
+    def shutdown(self) -> None:
+        """The server stops: what is held is answered first."""
+        self.look_again()
+        super().shutdown()
+
+    # What is too much
+
+    def _hold(self, unread: Unread, data: bytes) -> bool:
+        if "extensions" in self._scope or not unread.may_wait(data):
+            return False  # One of a crowd has to go.
+        self._held = data
+        # Who waits for an answer is not idle, and does not have to make room.
+        self._idle.stop()
+        self.flow.pause_reading()
+        unread.second_look.hold(self.look_again, len(data), self.loop)
+        return True
+
+    def look_again(self) -> None:
+        """Turn away what is held if it still is too much; else it is a request like any other. Does not raise."""
+        data, self._held = self._held, None
+        if data is None or self.transport.is_closing():
+            return
+        try:
+            self.flow.resume_reading()
+            if self._answer_ready(data) or self._turn_away(data):
+                return
+            self._take(data)
+        except Exception:  # a transport would end the connection as well
+            _logger.exception("second_look_failed")
+            self._socket.abort()
+
+    def _turn_away(self, data: bytes) -> bool:
+        unread = self.unread
+        if unread is None or not unread.is_due():
+            return False
+        try:
+            answer = unread.answer(data, self.default_head())
+        except Exception:  # the ordinary way turns it away as well
+            _logger.exception("unread_failed")
+            return False
+        if answer is None:
+            return False
+        unread.note_turned_away()
+        self._reply(answer)
+        return True
+
+    # What is ready
+
+    def _answer_ready(self, data: bytes) -> bool:
+        shortcut, known = self.shortcut, self._known
+        if shortcut is None or known is None:
+            return False
+        try:
+            answer = shortcut.answer(known, data, self.default_head())
+        except Exception:  # the ordinary way is there, and answers faults as it should
+            _logger.exception("shortcut_failed")
+            self._known = None
+            return False
+        if answer is None:
+            return False
+        self._reply(answer)
+        return True
+
     def _take(self, data: bytes) -> None:
+        """Have it parsed; if it is a request that may come again, remember its header."""
         shortcut, before = self.shortcut, self.cycle
         super().data_received(data)
         if (
@@ -76,64 +135,10 @@ class RepeatingProtocol(LendingProtocol):
             and not (self.is_ending or self._is_deaf or self._pipeline or self.flow.write_paused)
         )
 
-    def _take_shortcut(self, shortcut: Shortcut, known: Known, data: bytes) -> bool:
-        try:
-            answer = shortcut.answer(known, data, self.default_head())
-        except Exception:  # the ordinary way is there, and answers faults as it should
-            _logger.exception("shortcut_failed")
-            self._known = None
-            return False
-        return self._reply(answer)
-
-    def _hold(self, unread: Unread, data: bytes) -> bool:
-        if "extensions" in self._scope:
-            return False  # One of a crowd: it has to go.
-        try:
-            answer = unread.answer(data, self.default_head())
-        except Exception:  # the ordinary way turns it away as well
-            _logger.exception("unread_failed")
-            return False
-        if answer is None:
-            return False
-        if len(data) > HELD_BYTES:
-            unread.count()
-            return self._reply(answer)
-        self._held = data, answer
-        # Who waits for an answer is not idle, and does not have to make room.
-        self._idle.stop()
-        unread.second_look.await_turn(self, self.loop)
-        return True
-
-    def look_again(self) -> None:
-        """Turn away what is held if it still is too much; else it is a request like any other."""
-        held, unread = self._held, self.unread
-        self._held = None
-        if held is None or unread is None or self.is_ending or self._socket.is_closing():
-            return
-        data, answer = held
-        if unread.is_due():
-            unread.count()
-            self._reply(answer)
-        else:
-            self._take(data)
-
-    def shutdown(self) -> None:
-        """The server stops: what is held is answered first."""
-        self.look_again()
-        super().shutdown()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
-        self._held = None
-        super().connection_lost(exc)
-
-    def _reply(self, answer: bytes | None) -> bool:
-        if answer is None:
-            return False
+    def _reply(self, answer: bytes) -> None:
         self._socket.write(answer)
         self._server_state.total_requests += 1
         self._idle.start()
-        return True
 
     def _is_plain(self, cycle: Cycle, data: bytes) -> bool:
         """Whether what came was one request without a body, and the connection goes on after it."""

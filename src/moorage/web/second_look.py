@@ -1,47 +1,57 @@
-"""Requests that were too much when they came: looked at once more before they are turned away.
+"""Requests that were too much when they came: held, and looked at once more before they are turned away.
 
 A burst that is over in a moment then costs its clients that moment, not a refusal. And under lasting overload those who
 ask again as soon as they are refused, as clients do that know no better, do not set the pace at which we refuse: each
-connection is told so a few times a second at most, and what a refusal costs is left for those who are served.
+connection is told so twice a second at most, and what a refusal costs is left for those who are served.
+
+Who is held has no precedence over who comes later: a queue would make everybody wait under lasting overload, and this
+is no queue but a second chance.
 """
 
 import asyncio
 from collections import deque
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
-#: Until the second look. It is a small part of the second after which whoever is turned away should come back.
-SECONDS: Final = 0.25
+#: Until the second look. Whoever is turned away should come back after a second: this is a part of it.
+SECONDS: Final = 0.5
+
+#: Bytes of all that one process holds. What finds no room is turned away at once.
+MOST_BYTES: Final = 16 * 1024 * 1024
 
 #: Between two rounds: many are looked at in one.
 _ROUND_SECONDS: Final = 0.02
 
 
-class Waiting(Protocol):
-    """A connection with a request that is to be looked at again."""
-
-    def look_again(self) -> None:
-        """Answer it in one way or the other, unless that was done meanwhile."""
-
-
 class SecondLook:
-    """The connections of a process that wait for it, those that came first in front."""
+    """The requests of a process that wait for it, those that came first in front."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[float, Waiting]] = deque()
+        self._held: deque[tuple[float, Callable[[], None], int]] = deque()
+        self._bytes = 0
 
-    def await_turn(self, one: Waiting, loop: asyncio.AbstractEventLoop) -> None:
-        """Have ``one`` look again later."""
-        now = loop.time()
-        if not self._waiting:
-            loop.call_at(now + SECONDS, self._round, loop)
-        self._waiting.append((now + SECONDS, one))
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more may be held."""
+        return self._bytes + size <= MOST_BYTES
+
+    def hold(self, look: Callable[[], None], size: int, loop: asyncio.AbstractEventLoop) -> None:
+        """Call ``look``, which does not raise, when it is time."""
+        when = loop.time() + SECONDS
+        if not self._held:
+            self._set(when, loop)
+        self._held.append((when, look, size))
+        self._bytes += size
+
+    def _set(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
+        # Not in the timer itself: of the timers that are due together one tells that a turn is over (``Turn``), and
+        # who was held must not be judged by the turn before.
+        loop.call_at(when, loop.call_soon, self._round, loop)
 
     def _round(self, loop: asyncio.AbstractEventLoop) -> None:
-        waiting, now = self._waiting, loop.time()
-        try:
-            while waiting and waiting[0][0] <= now:
-                waiting.popleft()[1].look_again()
-        finally:
-            # Whatever one of them raises, which the loop tells: the others still wait.
-            if waiting:
-                loop.call_at(max(waiting[0][0], now + _ROUND_SECONDS), self._round, loop)
+        held, now = self._held, loop.time()
+        while held and held[0][0] <= now:
+            _, look, size = held.popleft()
+            self._bytes -= size
+            look()
+        if held:
+            self._set(max(held[0][0], now + _ROUND_SECONDS), loop)

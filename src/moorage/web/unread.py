@@ -1,10 +1,11 @@
 """Requests that are too many, or come too late in a turn of the loop: told so in the words of their face, unread.
 
 Under overload most requests are turned away, and what that costs is taken from those that are served. To parse one,
-log it and record it costs several times what the answer does. So on a connection that is kept a request of the plain
-kind, whole and with nothing behind it, is looked at only as far as it takes to tell its face: no parser, no
-authentication, no record but a count, when a second look finds it too much still. Whatever is not plain goes the ordinary way, which turns it away as well. (What
-waits to be accepted is turned away by ``accepting``.)
+log it and record it costs several times what the answer does. So what is too much on a connection that is kept waits
+for a second look (``second_look``). If it is too much then, too, and of the plain kind, whole and with nothing behind
+it, it is looked at only as far as it takes to tell its face: no parser, no authentication, no record but a count.
+Whatever is not plain goes the ordinary way, which turns it away as well. (What waits to be accepted is turned away by
+``accepting``.)
 """
 
 import re
@@ -22,6 +23,9 @@ from moorage.web.second_look import SecondLook
 #: A path that decodes to itself. An answer to HEAD has no body: it goes the ordinary way.
 _LINE: Final = re.compile(rb"(GET|PUT|POST|PATCH|DELETE) (/[!$&-~]*) HTTP/1\.1")
 
+#: A request line of which the route can be told.
+_BEGINNING: Final = re.compile(rb"[A-Z]+ (/[!$&-~]*) HTTP/1\.[01]\r\n")
+
 #: Bytes of a header that may be plain.
 MOST_BYTES: Final = 8 * 1024
 
@@ -36,7 +40,7 @@ _TARGET: Final = b"\nx-amz-target: "
 
 
 class Unread:
-    """Turns requests away unread.
+    """Tells what is too much, has it wait for its second look, and turns it away unread.
 
     ``route`` says who answers a path; ``on_turned_away`` is told of each by what there was too much of, as
     ``Exchange.turned_away`` names it.
@@ -49,6 +53,7 @@ class Unread:
         route: Callable[[str], Route],
         fallback: Route,
         on_turned_away: Callable[[str], None],
+        second_look: SecondLook | None = None,
     ) -> None:
         self._load = load
         self._turn = turn
@@ -58,14 +63,21 @@ class Unread:
         #: By the path of a route.
         self._answers: dict[str, tuple[bytes, bytes, bytes]] = {}
         self._ids = request_ids()
-        self.second_look = SecondLook()
+        self.second_look = second_look or SecondLook()
 
     def is_due(self) -> bool:
         """Whether a request that is reached now is too much."""
         return self._load.running >= self._load.most or self._turn.is_late()
 
-    def count(self) -> None:
-        """One was turned away."""
+    def may_wait(self, data: bytes) -> bool:
+        """Whether what came on a connection at rest may wait for its second look: health is answered at once."""
+        matched = _BEGINNING.match(data)
+        if matched is None or not self.second_look.has_room(len(data)):
+            return False
+        return not self._route_of(matched[1]).is_vital
+
+    def note_turned_away(self) -> None:
+        """Tell that one was turned away, and what there is too much of."""
         self._on_turned_away("requests" if self._load.running >= self._load.most else "waiting")
 
     def answer(self, data: bytes, default_head: bytes) -> bytes | None:
@@ -75,7 +87,7 @@ class Unread:
         matched = _LINE.fullmatch(line)
         if matched is None or not end or len(head) > MOST_BYTES:
             return None
-        route = self._route(matched[2].partition(b"?")[0].decode("ascii"))
+        route = self._route_of(matched[2])
         lines = head[len(line) :].lower() + b"\r\n"
         if route.is_vital or not _is_plain(lines, len(body)):
             return None
@@ -83,6 +95,9 @@ class Unread:
             return None  # Its words differ from path to path, and from API to API.
         status_line, before, after = self._answers.get(route.path) or self._compose(route, lines)
         return b"%b%b%b%b%b" % (status_line, default_head, before, next(self._ids), after)
+
+    def _route_of(self, target: bytes) -> Route:
+        return self._route(target.partition(b"?")[0].decode("ascii"))
 
     def _compose(self, route: Route, lines: bytes) -> tuple[bytes, bytes, bytes]:
         """What the route says to a request with this header: the status line, and what stands around its id."""

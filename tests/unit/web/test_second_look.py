@@ -1,38 +1,29 @@
-"""When connections with a request that was too much look at it again."""
+"""When requests that were too much are looked at again."""
 
 import asyncio
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
 
-from moorage.web.second_look import SECONDS, SecondLook
+import uvloop
 
-
-Looks = asyncio.Queue[tuple[str, float]]
-
-
-@dataclass
-class Connection:
-    """Tells when it looked."""
-
-    name: str
-    looks: Looks
-    is_broken: bool = False
-
-    def look_again(self) -> None:
-        self.looks.put_nowait((self.name, asyncio.get_running_loop().time()))
-        if self.is_broken:
-            raise RuntimeError("a fault of one connection")
+from moorage.web.admission import LOOK_SECONDS, Turn
+from moorage.web.second_look import MOST_BYTES, SECONDS, SecondLook
 
 
-@dataclass
 class Worker:
-    """A process with a queue of its own."""
+    """A process, and who looked in it and when."""
 
-    queue: SecondLook = field(default_factory=SecondLook)
-    looks: Looks = field(default_factory=asyncio.Queue)
+    def __init__(self) -> None:
+        self.second_look = SecondLook()
+        self.looks: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
 
-    def hold(self, name: str, *, is_broken: bool = False) -> None:
-        """Have a connection wait."""
-        self.queue.await_turn(Connection(name, self.looks, is_broken), asyncio.get_running_loop())
+    def hold(self, name: str, size: int = 0) -> None:
+        """Hold a request."""
+        loop = asyncio.get_running_loop()
+        self.second_look.hold(self._looking(name, loop), size, loop)
+
+    def _looking(self, name: str, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        return lambda: self.looks.put_nowait((name, loop.time()))
 
     async def next_looks(self, count: int) -> list[tuple[str, float]]:
         """Names and times of those who look next."""
@@ -40,7 +31,7 @@ class Worker:
             return [await self.looks.get() for _ in range(count)]
 
 
-def test_each_looks_after_its_time_those_that_came_first_in_front() -> None:
+def test_each_is_looked_at_after_its_time_those_that_came_first_in_front() -> None:
     async def play() -> None:
         worker, begun = Worker(), asyncio.get_running_loop().time()
         worker.hold("first")
@@ -66,13 +57,40 @@ def test_a_queue_that_was_empty_begins_anew() -> None:
     asyncio.run(play())
 
 
-def test_a_fault_of_one_keeps_nobody_else_waiting() -> None:
+def test_there_is_room_until_so_many_bytes_are_held() -> None:
     async def play() -> None:
-        worker, faults = Worker(), list[str]()
-        asyncio.get_running_loop().set_exception_handler(lambda _, told: faults.append(str(told["exception"])))
-        worker.hold("broken", is_broken=True)
-        worker.hold("sound")
-        assert [name for name, _ in await worker.next_looks(2)] == ["broken", "sound"]
-        assert faults == ["a fault of one connection"]
+        worker = Worker()
+        worker.hold("large", MOST_BYTES - 10)
+        assert worker.second_look.has_room(10)
+        assert not worker.second_look.has_room(11)
+        await worker.next_looks(1)
+        assert worker.second_look.has_room(MOST_BYTES)
 
     asyncio.run(play())
+
+
+def test_who_was_held_is_not_judged_by_the_turn_before() -> None:
+    """A turn that lasted too long is over when the timers ring, whichever of them rings first."""
+
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        clock = iter(range(1_000_000))
+        turn, second_look, was_late = (
+            Turn(1, clock=lambda: next(clock) * 10.0),
+            SecondLook(),
+            loop.create_future(),
+        )
+        # Its look at the clock is due after the round: all of the wait before is over when both are.
+        loop.call_later(SECONDS - LOOK_SECONDS / 2, _make_late, turn)
+        second_look.hold(lambda: was_late.set_result(turn.is_late()), 0, loop)
+        await asyncio.sleep(SECONDS - LOOK_SECONDS / 4)
+        time.sleep(SECONDS)  # noqa: ASYNC251 - the loop must not turn
+        assert turn.is_late()
+        assert not await was_late
+
+    uvloop.run(play())
+
+
+def _make_late(turn: Turn) -> None:
+    while not turn.is_over():
+        pass

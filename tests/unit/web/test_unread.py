@@ -69,10 +69,10 @@ def test_each_face_says_it_in_its_own_words(data: bytes, words: bytes) -> None:
 
 def test_what_is_turned_away_is_counted_by_what_there_was_too_much_of() -> None:
     late, load, reasons = Late(), Load(1), list[str]()
-    late.unread.count()
+    late.unread.note_turned_away()
     assert late.reasons == ["waiting"]
     load.running = 1
-    Unread(load, Turn(), lambda _: REGISTRY, FALLBACK, reasons.append).count()
+    Unread(load, Turn(), lambda _: REGISTRY, FALLBACK, reasons.append).note_turned_away()
     assert reasons == ["requests"]
 
 
