@@ -6,9 +6,16 @@
 local requests = {}
 local is_once = false
 local sent = 0
+local threads = 0
+
+-- Called for each thread, before any of them has begun.
+function setup(thread)
+  threads = threads + 1
+  thread:set("number", threads)
+end
 
 function init(arguments)
-  math.randomseed(tonumber(arguments[2]))
+  math.randomseed(tonumber(arguments[2]) + number)
   is_once = arguments[3] == "once"
   local file = assert(io.open(arguments[1], "rb"))
   local length = file:read("*n")

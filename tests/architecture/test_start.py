@@ -1,14 +1,18 @@
 """A start loads what it needs and no more: loading is most of the time that it takes."""
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import pysqlite3
+from alembic import command
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from moorage.metadata.migrate import known_revisions, newest_revision, scripts
+from moorage.metadata.sqlite import connect
 from moorage.metadata.upgrade import configuration
 from tests.architecture.source import LATE
 
@@ -59,9 +63,15 @@ def test_serving_on_sqlite_loads_nothing_that_it_does_not_use(tmp_path: Path) ->
         assert is_collecting
 
 
-def test_what_is_heavy_is_called_by_its_right_names() -> None:
-    """Else the test above would look for nothing."""
-    assert all(importlib.util.find_spec(name) is not None for name in LATE | _HEAVY)
+def test_a_start_that_migrates_loads_alembic(tmp_path: Path) -> None:
+    """The test above looks at the right names."""
+    path = tmp_path / "metadata.db"
+    engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(configuration(connection, scripts()), known_revisions()[0])
+        connection.commit()
+    assert {"alembic", "moorage.metadata.upgrade"} <= start(tmp_path)[1]
 
 
 def test_the_files_of_migrations_are_called_by_their_revisions() -> None:

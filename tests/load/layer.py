@@ -58,7 +58,7 @@ def measure(served: Served, target: Target, crew: Crew, mebibytes: int, report: 
     _transfer(target, crew, 64)
     server = served.process.pid
     before = cpu_seconds(server)
-    with PeakMemory(server, seconds=0.1) as memory:
+    with PeakMemory(server) as memory:
         pushed, pulled = _transfer(target, crew, mebibytes)
     report.say(
         f"    push {mebibytes / pushed.seconds:.0f} MiB/s, pull {mebibytes / pulled.seconds:.0f} MiB/s; CPU seconds: "

@@ -10,6 +10,9 @@ from typing import Self
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
+#: Seconds between two looks at the memory of a server whose speed is judged.
+RARELY = 0.5
+
 
 def family(process_id: int) -> list[int]:
     """A process and its descendants."""
@@ -53,14 +56,14 @@ def memory_bytes(process_id: int) -> int:
 class PeakMemory:
     """Looks at a family's memory again and again while it is entered; ``raised`` is by how much it grew at most.
 
-    Each look stops the processes for milliseconds: where speed is judged as well, twice a second is often enough.
+    Each look stops the processes for milliseconds: where speed is judged as well, ``RARELY`` is often enough.
     """
 
-    def __init__(self, process_id: int, seconds: float = 0.5) -> None:
+    def __init__(self, process_id: int, seconds: float = 0.1) -> None:
         self._process_id = process_id
         self._seconds = seconds
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._look_often)
         self.before = memory_bytes(process_id)
         self.peak = self.before
 
@@ -78,7 +81,11 @@ class PeakMemory:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        self._look()
+
+    def _look_often(self) -> None:
+        while not self._ended.wait(self._seconds):
+            self._look()
 
     def _look(self) -> None:
-        while not self._ended.wait(self._seconds):
-            self.peak = max(self.peak, memory_bytes(self._process_id))
+        self.peak = max(self.peak, memory_bytes(self._process_id))

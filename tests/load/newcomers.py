@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from moorage.web.descriptors import raise_limit
 from tests.load.generators import Crew, Outcome
-from tests.load.machine import PeakMemory, cpu_seconds
+from tests.load.machine import RARELY, PeakMemory, cpu_seconds
 from tests.load.overload import (
     LATE,
     PEAK_CONNECTIONS,
@@ -139,7 +139,7 @@ def measure(
     peak, cost = best.rate("ok"), (cpu_seconds(server) - cpu) / best.statuses["ok"]
     report.say(f"newcomers, {kind}: at best {peak:.0f}/s with {PEAK_CONNECTIONS} at once")
     before = cpu_seconds(server)
-    with PeakMemory(server) as memory:
+    with PeakMemory(server, RARELY) as memory:
         floods = [
             crew.start(flood, target, kind, f"flood{number}", half, TIMES * peak / 2, size.seconds)
             for number in range(2)

@@ -10,7 +10,7 @@ from itertools import count
 from typing import cast
 
 from tests.load.generators import Crew, Outcome
-from tests.load.machine import PeakMemory, cpu_seconds
+from tests.load.machine import RARELY, PeakMemory, cpu_seconds
 from tests.load.report import Report, percentile
 from tests.load.target import Target
 from tests.load.wire import PATIENCE_SECONDS, Answer, NoAnswer, Peer
@@ -255,7 +255,7 @@ def measure(served: Served, target: Target, crew: Crew, kind: str, size: Size, r
     peak, cost = best.rate("ok"), (cpu_seconds(server) - cpu) / best.statuses["ok"]
     report.say(f"overload, {kind}: at best {peak:.0f}/s on {PEAK_CONNECTIONS} connections")
     before = cpu_seconds(server)
-    with PeakMemory(server) as memory:
+    with PeakMemory(server, RARELY) as memory:
         floods = [
             crew.start(flood, target, kind, f"flood{number}", half, TIMES * peak / 2, size.seconds)
             for number in range(2)
@@ -282,9 +282,10 @@ def conclude(
     known = {"ok", LATE, "turned away", "turned away late", "not sent", "closed unanswered"}
     wrong = {what: number for what, number in seen.statuses.items() if what not in known}
     share, offered = seen.rate("ok") / peak, sum(seen.statuses.values()) / seen.seconds / peak
+    sent = offered - seen.rate("not sent") / peak
     report.say(
-        f"    {offered:.1f} times that offered on {size.connections} connections: {seen.rate('ok'):.0f}/s served, "
-        f"{seen.rate('turned away'):.0f}/s turned away, {seen.rate('not sent'):.0f}/s not sent for want of a connection, "
+        f"    {offered:.1f} times that offered on {size.connections} connections, {sent:.1f} times that sent, the rest for "
+        f"want of a free one not: {seen.rate('ok'):.0f}/s served, {seen.rate('turned away'):.0f}/s turned away, "
         f"p99 {percentile(seen.latencies, 0.99):.2f} s"
     )
     report.say(

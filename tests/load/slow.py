@@ -17,7 +17,7 @@ from moorage.web.body_reader import MOST_READERS, PIECE
 from moorage.web.flow import HIGH_WATER_BYTES
 from moorage.web.limits import Limits
 from tests.load.generators import Crew, Outcome
-from tests.load.machine import PeakMemory, cpu_seconds
+from tests.load.machine import RARELY, PeakMemory, cpu_seconds
 from tests.load.report import Report, percentile
 from tests.load.target import REPOSITORY, Target
 from tests.load.wire import NoAnswer, Peer, Truncated, chunk, request
@@ -130,7 +130,7 @@ def measure(served: Served, target: Target, crew: Crew, size: Size, report: Repo
     server = served.process.pid
     for _ in range(size.windows):
         # Both windows are watched alike: each look at the memory is felt.
-        with PeakMemory(server) as memory:
+        with PeakMemory(server, RARELY) as memory:
             quiet.append(_window(target, crew, size))
             began, before = time.monotonic(), cpu_seconds(server)
             attack = crew.start(crawl, target, size, size.seconds + 12)

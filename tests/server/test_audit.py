@@ -205,8 +205,13 @@ def test_a_rotation_under_load_loses_and_repeats_nothing(tmp_path: Path) -> None
         authorization = log_in(served.address, served.credentials)
         clients = [Client(served.address, authorization) for _ in range(4)]
 
+        directory = log_of(served).parent
+
         def load(client: Client) -> None:
-            for number in range(8):
+            # How many it takes depends on how fast all this is: records are written in batches.
+            number = 0
+            while len(list(directory.glob("audit.log.*"))) < 6 and number < 200:
+                number += 1
                 client.push(f"tag-{number}")
                 for _ in range(50):
                     assert client.ask("GET", f"/v2/{NAME}/manifests/tag-{number}")[0] == 200
@@ -215,9 +220,8 @@ def test_a_rotation_under_load_loses_and_repeats_nothing(tmp_path: Path) -> None
             list(pool.map(load, clients))
         ids = {each for client in clients for each in client.ids}
         found = await_records(log_of(served), ids)
-        assert len(found) == len(ids) == 4 * 8 * 53
-        # How many depends on how fast all this was: records are written in batches, and looked at after each.
-        assert len(list(log_of(served).parent.glob("audit.log.*"))) > 1
+        assert len(found) == len(ids)
+        assert len(list(directory.glob("audit.log.*"))) >= 6
 
 
 def test_standard_output_takes_the_place_of_the_file(tmp_path: Path) -> None:
