@@ -1,8 +1,8 @@
 """Bring a database to the schema of this version, after a backup.
 
 ``serve`` calls this for SQLite. A database written by a newer version is refused, never touched. A new one is made
-from the tables that the code knows, which the migrations end in: Alembic, a quarter of a second of a first start, is
-loaded only when an older one is to be changed.
+from the tables that the code knows, which the migrations end in: Alembic (``upgrade``) is loaded only when an older
+one is to be changed.
 """
 
 import os

@@ -1,7 +1,6 @@
 """How Alembic brings a database to the newest revision.
 
-Apart from what looks whether that is needed, which most starts find it is not: Alembic takes a tenth of a second to
-load.
+Apart from what looks whether that is needed, which hardly any start finds: Alembic takes a tenth of a second to load.
 """
 
 from pathlib import Path

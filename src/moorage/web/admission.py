@@ -1,4 +1,4 @@
-"""How much one process takes on at once. What is beyond that is turned away at once, and costs next to nothing."""
+"""How much one process takes on at once. What is beyond that is turned away (``unread``), and costs next to nothing."""
 
 import asyncio
 import sys
@@ -44,7 +44,7 @@ class Turn:
     Most requests never wait inside a worker: they queue before it, in the kernel, and a turn serves all that have
     come. Who is reached late in a turn has waited for at least as long as it lasts. Once that is too long the rest of
     the turn is turned away, which costs little, and the next one begins with those who came meanwhile: whatever the
-    load, an answer comes within about two turns. (The idea of CoDel: judge a queue by the time it takes, not by its
+    load, an answer comes within about two turns, or after a second look (``second_look``). (The idea of CoDel: judge a queue by the time it takes, not by its
     length.) The clock is read once for each request, some 50 ns.
     """
 
