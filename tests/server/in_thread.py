@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from moorage.cli.certificates import KeyPair, make_server
 from moorage.config import Settings
 from tests.server import tiny_app
 
@@ -25,8 +26,14 @@ class Tiny:
 
 
 @contextmanager
-def served(directory: Path, protocol: type[asyncio.Protocol]) -> Iterator[Tiny]:
-    """Serve until the end, unless it is stopped before."""
+def served(
+    directory: Path, protocol: type[asyncio.Protocol], authority: KeyPair | None = None
+) -> Iterator[Tiny]:
+    """Serve until the end, unless it is stopped before; TLS with a certificate of the authority, if there is one."""
+    certificate = directory / "certificate.pem"
+    if authority is not None:
+        made = make_server(authority, ["localhost"])
+        certificate.write_bytes(made.key_pem() + made.certificate_pem())
     config = uvicorn.Config(
         tiny_app.build_app(Settings(data_dir=directory, log_level="error")),
         loop="uvloop",
@@ -37,6 +44,7 @@ def served(directory: Path, protocol: type[asyncio.Protocol]) -> Iterator[Tiny]:
         access_log=False,
         proxy_headers=False,
         timeout_graceful_shutdown=1,
+        ssl_certfile=certificate if authority else None,
     )
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))

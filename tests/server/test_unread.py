@@ -4,16 +4,18 @@ import asyncio
 import queue
 import re
 import socket
+import ssl
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from moorage.cli.certificates import KeyPair, make_authority
 from moorage.domain.errors import RegistryError
 from moorage.web.admission import Load, Turn
 from moorage.web.asgi import Route, plain
-from moorage.web.crowd import bounded
+from moorage.web.crowd import CrowdedProtocol, bounded
 from moorage.web.http import Request, Response
 from moorage.web.lending import LendingProtocol
 from moorage.web.second_look import SecondLook
@@ -74,15 +76,26 @@ class ByHand(SecondLook):
 class Busy:
     """A tiny server whose requests may all be too much."""
 
-    def __init__(self, tiny: Tiny, load: Load, reasons: list[str], by_hand: ByHand) -> None:
+    def __init__(
+        self,
+        tiny: Tiny,
+        protocol: type[CrowdedProtocol],
+        tls: ssl.SSLContext | None,
+        load: Load,
+        reasons: list[str],
+        by_hand: ByHand,
+    ) -> None:
         self.tiny = tiny
+        self.protocol = protocol
+        self.tls = tls
         self.load = load
         self.reasons = reasons
         self.by_hand = by_hand
 
     def connect(self) -> socket.socket:
         """A connection that nothing was asked on."""
-        return socket.create_connection(("127.0.0.1", self.tiny.port), timeout=PATIENCE)
+        client = socket.create_connection(("127.0.0.1", self.tiny.port), timeout=PATIENCE)
+        return client if self.tls is None else self.tls.wrap_socket(client, server_hostname="localhost")
 
     @contextmanager
     def client(self) -> Iterator[socket.socket]:
@@ -112,13 +125,24 @@ def ask(client: socket.socket, data: bytes) -> bytes:
     return client.recv(65536)
 
 
-@pytest.fixture
-def busy(tmp_path: Path) -> Iterator[Busy]:
+@pytest.fixture(scope="module")
+def authority() -> KeyPair:
+    """Who signs the certificate of the server with TLS."""
+    return make_authority()
+
+
+@pytest.fixture(params=["plain", "TLS"])
+def busy(request: pytest.FixtureRequest, tmp_path: Path, authority: KeyPair) -> Iterator[Busy]:
     """Serve in a thread of the test process."""
+    signed_by, tls = None, None
+    if request.param == "TLS":
+        signed_by = authority
+        tls = ssl.create_default_context(cadata=authority.certificate_pem().decode())
     load, reasons, by_hand = Load(1), list[str](), ByHand()
     unread = Unread(load, Turn(), _route, FALLBACK, reasons.append, by_hand)
-    with served(tmp_path, bounded(2, idle_seconds=0, unread=unread)) as tiny:
-        yield Busy(tiny, load, reasons, by_hand)
+    protocol = bounded(2, unread=unread)
+    with served(tmp_path, protocol, signed_by) as tiny:
+        yield Busy(tiny, protocol, tls, load, reasons, by_hand)
 
 
 def test_what_is_too_much_is_told_so_and_the_connection_goes_on(busy: Busy) -> None:
@@ -172,6 +196,7 @@ def test_what_finds_no_room_is_turned_away_at_once(busy: Busy, monkeypatch: pyte
 
 def test_who_waits_for_its_second_look_does_not_make_room(busy: Busy) -> None:
     """The idle go first, however short a time they are idle."""
+    busy.protocol.least_idle_seconds = 0
     with busy.client() as client, busy.client() as idle, busy.with_too_much_to_do():
         client.sendall(PUT)
         look_again = busy.by_hand.wait()
@@ -211,11 +236,7 @@ def test_a_header_that_is_refused_in_calm_is_refused_under_load(busy: Busy) -> N
 
 
 def test_one_of_a_crowd_is_not_kept(busy: Busy) -> None:
-    with ExitStack() as stack:
-        for _ in range(2):
-            client = stack.enter_context(busy.client())
-            client.sendall(UPLOAD[:-5])  # not idle
-        late = stack.enter_context(busy.connect())
+    with busy.client(), busy.client(), busy.connect() as late:
         with busy.with_too_much_to_do():
             ask(late, PUT)
         assert late.recv(65536) == b""
