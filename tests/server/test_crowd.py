@@ -1,15 +1,18 @@
 """A process with more connections than it takes, over real sockets."""
 
 import socket
+import ssl
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from moorage.cli.certificates import KeyPair, make_authority
 from moorage.web.crowd import bounded
 from moorage.web.descriptors import SPARE_CONNECTIONS
+from moorage.web.limits import Limits
 from tests.server.in_thread import PATIENCE, served
 
 MOST = 3
@@ -103,3 +106,46 @@ def test_a_whole_crowd_is_not_read_any_more(port: int) -> None:
         assert told.endswith(b"\r\n\r\ntoo many connections\n")
         assert crowd[-1].read() == b""
         assert crowd[-2].ask("/livez") == 200
+
+
+@pytest.fixture(scope="module")
+def authority() -> KeyPair:
+    """Who signs the certificates of servers with TLS."""
+    return make_authority()
+
+
+class Secret:
+    """Clients behind TLS that never say goodbye."""
+
+    def __init__(self, port: int, authority: KeyPair, stack: ExitStack) -> None:
+        self._port = port
+        self._tls = ssl.create_default_context(cadata=authority.certificate_pem().decode())
+        self._stack = stack
+
+    def connect(self) -> ssl.SSLSocket:
+        """One more."""
+        plain = self._stack.enter_context(socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE))
+        return self._stack.enter_context(self._tls.wrap_socket(plain, server_hostname="localhost"))
+
+
+def test_behind_tls_who_made_room_is_gone_soon_without_a_goodbye(tmp_path: Path, authority: KeyPair) -> None:
+    """The transport would wait for it for half a minute, and descriptors would run out meanwhile."""
+    with served(tmp_path, bounded(MOST, idle_seconds=0), authority) as tiny, ExitStack() as stack:
+        clients = Secret(tiny.port, authority, stack)
+        first, *_ = [clients.connect() for _ in range(MOST + 1)]
+        assert first.recv(1) == b""  # the server's goodbye, to which nothing is answered
+        with socket.socket(fileno=first.detach()) as below:
+            below.settimeout(PATIENCE)
+            assert below.recv(1) == b""
+
+
+def test_beyond_all_bounds_a_connection_is_cut_off(tmp_path: Path, authority: KeyPair) -> None:
+    """Those who are merely told that there are too many, and stay, must not use up the descriptors."""
+    protocol = bounded(MOST)
+    protocol.limits = Limits(goodbye_seconds=60)
+    with served(tmp_path, protocol, authority) as tiny, ExitStack() as stack:
+        clients = Secret(tiny.port, authority, stack)
+        for _ in range(MOST + 2 * SPARE_CONNECTIONS):
+            clients.connect()
+        with suppress(ConnectionError, ssl.SSLError):
+            assert clients.connect().recv(1) == b""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from moorage.domain.errors import Unavailable
+from moorage.web.admission import Load
 
 #: Bodies up to this size need not ask: there are as many at once as requests, and those are bounded.
 SMALL: Final = 64 * 1024
@@ -61,9 +62,13 @@ class BodyBudget:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
-    async def hold(self, size: int) -> AsyncIterator[Hold]:
-        """Room for ``size`` bytes, which must not be more than the total, for as long as the block lasts."""
-        await self._take(size)
+    async def hold(self, size: int, load: Load) -> AsyncIterator[Hold]:
+        """Room for ``size`` bytes, which must not be more than the total, for as long as the block lasts.
+
+        Who waits in line waits for clients, though for others than its own: it does not count in ``load`` meanwhile.
+        """
+        with load.excused():
+            await self._take(size)
         hold = Hold(self._grace_seconds + size / LEAST_RATE)
         self._holds.add(hold)
         if self._waiting:

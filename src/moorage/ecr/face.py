@@ -110,7 +110,7 @@ class JsonApi:
             return await self._call(request, await request.body(limit))
         # Room is for those alone who may turn out to be somebody.
         await self._context.authenticator.check_unread(request)
-        async with self._budget.hold(size) as hold:
+        async with self._budget.hold(size, request.load) as hold:
             async with hold.reading():
                 body = await request.body(limit)
             return await self._call(request, body)

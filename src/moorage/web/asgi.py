@@ -310,12 +310,13 @@ async def _send(
     if request.method == "HEAD":
         await _close(body)
         body = b""
-    if isinstance(body, bytes):
-        await send({"type": "http.response.body", "body": body})
-        exchange.bytes_sent = len(body)
-        exchange.is_complete = True
-    else:
-        with request.load.excused():
+    # A client that does not read keeps its own request waiting, and nobody else's place.
+    with request.load.excused():
+        if isinstance(body, bytes):
+            await send({"type": "http.response.body", "body": body})
+            exchange.bytes_sent = len(body)
+            exchange.is_complete = True
+        else:
             await _send_pieces(exchange, body, receive, send)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from math import inf
-from typing import cast
+from typing import ClassVar, cast
 
 from moorage.web.descriptors import SPARE_CONNECTIONS
 from moorage.web.http import CROWD
@@ -29,7 +29,8 @@ class CrowdedProtocol(RepeatingProtocol):
     """A connection that knows whether it is one too many: then its request is read, to be told so in its own words.
 
     Those that have been idle for longest make room first, as they would anyway when their time is over. Health can be
-    asked for all the same, once. Beyond ``SPARE_CONNECTIONS`` of that kind nothing is read any more.
+    asked for all the same, once. Beyond ``SPARE_CONNECTIONS`` of that kind nothing is read any more; twice as many
+    beyond, counted with those that are on their way out, are cut off without a word.
     """
 
     #: A subclass says how many.
@@ -37,6 +38,8 @@ class CrowdedProtocol(RepeatingProtocol):
     least_idle_seconds = LEAST_IDLE_SECONDS
     #: Of a process, by the loop's clock: no sooner is it worth looking for idle connections.
     look_at = 0.0
+    #: Of a process: those that made room, until they are gone.
+    leaving: ClassVar["set[CrowdedProtocol]"] = set()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
@@ -45,11 +48,18 @@ class CrowdedProtocol(RepeatingProtocol):
         if len(connections) > self.most_connections:
             self._make_room()
         crowd = len(connections)
-        if crowd > self.most_connections + SPARE_CONNECTIONS:
+        if crowd + len(self.leaving) > self.most_connections + 2 * SPARE_CONNECTIONS:
+            transport.abort()
+        elif crowd > self.most_connections + SPARE_CONNECTIONS:
             transport.write(_FULL)
             self.transport.close()
         if crowd > self.most_connections:
             self._scope["extensions"] = {CROWD: {}}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has no descriptor any more."""
+        self.leaving.discard(self)
+        super().connection_lost(exc)
 
     @property
     def idle_since(self) -> float:
@@ -66,6 +76,7 @@ class CrowdedProtocol(RepeatingProtocol):
         for one in idle[: max(1, self.most_connections // _FREED_PART)]:
             one.end()
             connections.discard(one)
+            self.leaving.add(one)
         if not idle:
             kind.look_at = now + _LOOK_AGAIN_SECONDS
 
@@ -85,5 +96,6 @@ def bounded(
             "least_idle_seconds": idle_seconds,
             "shortcut": shortcut,
             "unread": unread,
+            "leaving": set(),
         },
     )

@@ -1,6 +1,9 @@
 """One connection: how it flows both ways, and how it ends."""
 
 import asyncio
+import fcntl
+import sys
+import termios
 from typing import Final, Protocol
 
 #: So many bytes of a body may wait for the application before the connection is read no further.
@@ -55,6 +58,15 @@ class Flow:
         if self._writable is not None:
             self._writable.set()
             self._writable = None
+
+
+def unsent_bytes(transport: asyncio.Transport) -> int:
+    """Bytes that the system has not sent, or whose receipt the client's system has not acknowledged."""
+    try:
+        answer = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0  # It is closed already.
+    return int.from_bytes(answer, sys.byteorder)
 
 
 class Owner(Protocol):

@@ -26,6 +26,8 @@ class Limits:
     write_seconds: float = 300.0
     discarded_bytes: int = MAX_DISCARDED_BYTES
     discard_seconds: float = 5.0
+    #: Behind TLS, for the client to say goodbye when the connection ends.
+    goodbye_seconds: float = 1.0
 
 
 #: The answer by its status, in plain text: no face has seen the request.

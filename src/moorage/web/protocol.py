@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from moorage.web import eager, head
 from moorage.web.clocks import Alarm, IdleClock
 from moorage.web.cycle import Cycle, DefaultHead
-from moorage.web.flow import Flow, PoliteTransport
+from moorage.web.flow import Flow, PoliteTransport, unsent_bytes
 from moorage.web.head import Refused
 from moorage.web.limits import REFUSALS, Limits, refusal
 
@@ -311,6 +311,16 @@ class BoundedProtocol(asyncio.Protocol):
         """
         self._write_timer.set(self.limits.write_seconds, self._socket.abort)
         self._socket.close()
+        if self._scope["scheme"] == "https":
+            # The transport would wait for the client's goodbye for half a minute, and keep its descriptor.
+            self._timer.set(self.limits.goodbye_seconds, self._leave)
+
+    def _leave(self) -> None:
+        """Go without a goodbye, once the client's system has all that was sent."""
+        if self._socket.get_write_buffer_size() or unsent_bytes(self._socket):
+            self._timer.set(self.limits.goodbye_seconds, self._leave)
+        else:
+            self._socket.abort()
 
     def _end_idle(self) -> None:
         if not self.transport.is_closing():

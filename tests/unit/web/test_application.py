@@ -151,6 +151,28 @@ def test_pieces_are_sent_as_they_come() -> None:
     assert watcher.exchanges[0].bytes_sent == 6
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_who_does_not_read_its_answer_takes_no_place_of_others(*, is_stream: bool) -> None:
+    """Some hundreds of such clients would else keep everybody from a worker, for as long as writing may stand still."""
+    running: list[int] = []
+
+    class Reluctant(Client):
+        async def send(self, message: Message) -> None:
+            if message["type"] == "http.response.body":
+                running.append(served.load.running)
+            await super().send(message)
+
+    async def give(_request: Request) -> Response:
+        running.append(served.load.running)
+        return Response(200, [], _pieces([b"a", b"b"], []) if is_stream else b"ab")
+
+    served, client = application(give), Reluctant()
+    asyncio.run(served(scope(), client.receive, client.send))
+    assert running[0] == 1
+    assert set(running[1:]) == {0}
+    assert served.load.running == 0
+
+
 def test_a_stream_whose_reader_leaves_is_closed_early() -> None:
     """No more pieces are made once the client is gone."""
     closed: list[str] = []
