@@ -306,12 +306,12 @@ async def _send(
     headers = response.headers
     if is_last or (not request.is_body_read and _leaves_too_much(request)):
         headers = [*headers, (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if request.method == "HEAD":
         await _close(body)
         body = b""
     # A client that does not read keeps its own request waiting, and nobody else's place.
     with request.load.excused():
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
         if isinstance(body, bytes):
             await send({"type": "http.response.body", "body": body})
             exchange.bytes_sent = len(body)
