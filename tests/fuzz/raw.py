@@ -218,7 +218,7 @@ class RawPlay:
 
     def _check(self, traces: Traces) -> None:
         """Between connections: the server lives, its log tells of no fault, what it keeps fits together."""
-        problems = list(traces.contradictions())
+        problems = self._contradictions(traces)
         if self._target.served.process.poll() is not None:
             problems.append("the server has ended")
         log = self._target.served.log.read_bytes()
@@ -230,6 +230,15 @@ class RawPlay:
                 problems += [found] if found else []
         if problems:
             self._tally.faults.append(Fault(self._chunk, self._tally.requests, problems[:10]))
+
+    def _contradictions(self, traces: Traces) -> list[str]:
+        """What does not fit together for longer than it takes to end what clients have left behind."""
+        found = list(traces.contradictions())
+        if not found:
+            return []
+        time.sleep(PATIENCE)
+        still = set(traces.contradictions())
+        return [one for one in found if one in still]
 
 
 async def send_alone(target: Target, case: Case) -> list[str]:

@@ -15,6 +15,7 @@ from moorage.config import Settings
 from moorage.web.lending import LendingProtocol
 from moorage.web.limits import Limits
 from tests.server import tiny_app
+from tests.server.in_thread import served
 
 PATIENCE = 10.0
 
@@ -472,3 +473,24 @@ def test_a_refusal_reaches_a_sender_that_does_not_look_until_it_cannot_send(port
         with pytest.raises(TimeoutError):
             client.sendall(bytes(99_000_000))
         assert status(read_all(client)) == 403
+
+
+@pytest.mark.parametrize("behind", [b"", b"no method\r\n\r\n", b"GET /pid HTTP/1.1\r\nhost: x\r\n\r\n"])
+def test_what_comes_behind_a_body_that_ends_the_connection_is_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, behind: bytes
+) -> None:
+    """Nothing can be said any more: neither that it is malformed nor what it asks for."""
+
+    class Impatient(LendingProtocol):
+        limits = dataclasses.replace(Limits(), discarded_bytes=1_000, discard_seconds=0.2)
+
+    with served(tmp_path, Impatient) as tiny, connect(tiny.port) as client:
+        client.sendall(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\n")
+        answered = 0
+        while answered < 50_000:
+            answered += len(client.recv(65536))
+        client.sendall(bytes(2_000) + behind)
+        while client.recv(65536):
+            continue
+    assert tiny_app.SEEN == ["POST /early"]
+    assert not caplog.records

@@ -169,8 +169,8 @@ class BoundedProtocol(asyncio.Protocol):
     # What the parser calls
 
     def on_message_begin(self) -> None:
-        """A request begins."""
-        if len(self._pipeline) >= self.limits.pipelined:
+        """A request begins. One behind a body that ended the connection is not answered, and so must not be begun."""
+        if self.is_ending or len(self._pipeline) >= self.limits.pipelined:
             raise Refused(400)
         self._part = Part.HEAD
         self._url = b""
@@ -239,7 +239,8 @@ class BoundedProtocol(asyncio.Protocol):
         """The request is complete."""
         self._part = Part.IDLE
         self._fed = 0
-        self._timer.stop()
+        if not self.is_ending:  # else it is the clock of the end
+            self._timer.stop()
         if not self.cycle.response_complete:
             self.cycle.end_body()
         elif not self.is_ending:
@@ -393,6 +394,8 @@ class BoundedProtocol(asyncio.Protocol):
 
     def _refuse(self, status: int) -> None:
         """Answer in plain text and end the connection; never in the middle of another answer."""
+        if self.is_ending:
+            return
         source, reason = self.client[0] if self.client else "", REFUSALS[status].decode().rstrip()
         _logger.info("http_refused", status=status, reason=reason, source_ip=source)
         cycle = self._running()
