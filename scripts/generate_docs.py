@@ -67,7 +67,8 @@ _STATUS_TAIL = """
 | every sample of the API reference | `tests/ecr/test_seeds.py` |
 | imports only go down | `make layers` |
 
-Next: the marks for speed ([benchmarks.md](benchmarks.md)), PostgreSQL under many writers, lifecycle rules, scanning and replication.
+Next: PostgreSQL under many writers, lifecycle rules, scanning and replication. The marks for speed that are missed are
+named in [benchmarks.md](benchmarks.md).
 """
 
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from moorage.web.asgi import Route, plain
 from moorage.web.crowd import CrowdedProtocol, bounded
 from moorage.web.http import Request, Response
 from moorage.web.lending import LendingProtocol
-from moorage.web.second_look import SecondLook
+from moorage.web.second_look import Look, SecondLook
 from moorage.web.unread import Unread
 from tests.server.in_thread import PATIENCE, Tiny, served
 
@@ -57,9 +58,9 @@ class ByHand(SecondLook):
 
     def __init__(self) -> None:
         super().__init__()
-        self.held: queue.SimpleQueue[tuple[Callable[[], None], asyncio.AbstractEventLoop]] = queue.SimpleQueue()
+        self.held: queue.SimpleQueue[tuple[Look, asyncio.AbstractEventLoop]] = queue.SimpleQueue()
 
-    def hold(self, look: Callable[[], None], size: int, loop: asyncio.AbstractEventLoop) -> None:
+    def hold(self, look: Look, size: int, loop: asyncio.AbstractEventLoop) -> None:
         """Called by the server."""
         self.held.put((look, loop))
 
@@ -68,7 +69,7 @@ class ByHand(SecondLook):
         look, loop = self.held.get(timeout=PATIENCE)
 
         def look_again() -> None:
-            loop.call_soon_threadsafe(look)
+            loop.call_soon_threadsafe(partial(look, is_last=True))
 
         return look_again
 

@@ -46,7 +46,7 @@ class RepeatingProtocol(LendingProtocol):
 
     def shutdown(self) -> None:
         """The server stops: what is held is answered first."""
-        self.look_again()
+        self.look_again(is_last=True)
         super().shutdown()
 
     # What is too much
@@ -61,19 +61,22 @@ class RepeatingProtocol(LendingProtocol):
         unread.second_look.hold(self.look_again, len(data), self.loop)
         return True
 
-    def look_again(self) -> None:
-        """Turn away what is held if it still is too much; else it is a request like any other. Does not raise."""
-        data, self._held = self._held, None
+    def look_again(self, *, is_last: bool) -> bool:
+        """See ``Look``."""
+        data, unread = self._held, self.unread
         if data is None or self.transport.is_closing():
-            return
+            return True
+        if not is_last and unread is not None and unread.is_due():
+            return False
+        self._held = None
         try:
             self.flow.resume_reading()
-            if self._answer_ready(data) or self._turn_away(data):
-                return
-            self._take(data)
+            if not self._answer_ready(data) and not self._turn_away(data):
+                self._take(data)
         except Exception:  # a transport would end the connection as well
             _logger.exception("second_look_failed")
             self._socket.abort()
+        return True
 
     def _turn_away(self, data: bytes) -> bool:
         unread = self.unread

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import uvloop
 
@@ -11,48 +10,74 @@ from moorage.web.second_look import MOST_BYTES, SECONDS, SecondLook
 
 
 class Worker:
-    """A process, and who looked in it and when."""
+    """A process that has so many places, and who was served or turned away in it, and when."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = 0) -> None:
+        self.places = places
         self.second_look = SecondLook()
-        self.looks: asyncio.Queue[tuple[str, float]] = asyncio.Queue()
+        self.told: asyncio.Queue[tuple[str, str, float]] = asyncio.Queue()
 
     def hold(self, name: str, size: int = 0) -> None:
         """Hold a request."""
         loop = asyncio.get_running_loop()
-        self.second_look.hold(self._looking(name, loop), size, loop)
 
-    def _looking(self, name: str, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-        return lambda: self.looks.put_nowait((name, loop.time()))
+        def look(*, is_last: bool) -> bool:
+            if self.places:
+                self.places -= 1
+                self.told.put_nowait((name, "served", loop.time()))
+                return True
+            if is_last:
+                self.told.put_nowait((name, "turned away", loop.time()))
+            return is_last
 
-    async def next_looks(self, count: int) -> list[tuple[str, float]]:
-        """Names and times of those who look next."""
+        self.second_look.hold(look, size, loop)
+
+    async def next_told(self, count: int) -> list[tuple[str, str, float]]:
+        """What becomes of those who are told next."""
         async with asyncio.timeout(10):
-            return [await self.looks.get() for _ in range(count)]
+            return [await self.told.get() for _ in range(count)]
 
 
-def test_each_is_looked_at_after_its_time_those_that_came_first_in_front() -> None:
+def test_each_is_turned_away_when_its_time_is_over() -> None:
     async def play() -> None:
         worker, begun = Worker(), asyncio.get_running_loop().time()
         worker.hold("first")
         worker.hold("second")
         await asyncio.sleep(SECONDS / 2)
         worker.hold("third")
-        looks = await worker.next_looks(3)
-        assert [name for name, _ in looks] == ["first", "second", "third"]
-        waited = [at - begun for _, at in looks]
+        told = await worker.next_told(3)
+        assert [name for name, _, _ in told] == ["first", "second", "third"]
+        assert {what for _, what, _ in told} == {"turned away"}
+        waited = [at - begun for *_, at in told]
         assert waited[0] >= SECONDS
         assert waited[2] >= 1.5 * SECONDS
 
     asyncio.run(play())
 
 
-def test_a_queue_that_was_empty_begins_anew() -> None:
+def test_who_came_first_is_served_as_soon_as_there_is_room() -> None:
+    """A burst drains at the pace of the work."""
+
     async def play() -> None:
         worker = Worker()
+        for name in ("first", "second", "third"):
+            worker.hold(name)
+        worker.places = 2
+        assert [told[:2] for told in await worker.next_told(3)] == [
+            ("first", "served"),
+            ("second", "served"),
+            ("third", "turned away"),
+        ]
+
+    asyncio.run(play())
+
+
+def test_a_queue_that_was_empty_begins_anew() -> None:
+    async def play() -> None:
+        worker = Worker(places=2)
         for name in ("first", "second"):
             worker.hold(name)
-            assert [one for one, _ in await worker.next_looks(1)] == [name]
+            assert [told[:2] for told in await worker.next_told(1)] == [(name, "served")]
 
     asyncio.run(play())
 
@@ -63,7 +88,7 @@ def test_there_is_room_until_so_many_bytes_are_held() -> None:
         worker.hold("large", MOST_BYTES - 10)
         assert worker.second_look.has_room(10)
         assert not worker.second_look.has_room(11)
-        await worker.next_looks(1)
+        await worker.next_told(1)
         assert worker.second_look.has_room(MOST_BYTES)
 
     asyncio.run(play())
@@ -82,7 +107,13 @@ def test_who_was_held_is_not_judged_by_the_turn_before() -> None:
         )
         # Its look at the clock is due after the round: all of the wait before is over when both are.
         loop.call_later(SECONDS - LOOK_SECONDS / 2, _make_late, turn)
-        second_look.hold(lambda: was_late.set_result(turn.is_late()), 0, loop)
+
+        def look(*, is_last: bool) -> bool:
+            if is_last:
+                was_late.set_result(turn.is_late())
+            return is_last
+
+        second_look.hold(look, 0, loop)
         await asyncio.sleep(SECONDS - LOOK_SECONDS / 4)
         time.sleep(SECONDS)  # noqa: ASYNC251 - the loop must not turn
         assert turn.is_late()
