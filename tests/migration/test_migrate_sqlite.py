@@ -76,6 +76,18 @@ def rows(path: Path) -> dict[str, list[Any]]:
     return found
 
 
+def indexes(path: Path) -> dict[str, list[str]]:
+    """Of each table in the order in which they were made, which the plans of queries depend on."""
+    connection = connect(path)
+    found: dict[str, list[str]] = {}
+    for table, name in connection.execute(
+        "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' ORDER BY rowid"
+    ):
+        found.setdefault(table, []).append(name)
+    connection.close()
+    return found
+
+
 def test_a_fresh_database_is_at_the_newest_revision(path: Path) -> None:
     """Nothing but the file's place is needed."""
     migrate_sqlite(path)
@@ -112,6 +124,7 @@ def test_a_new_database_has_the_very_schema_that_migrations_make(path: Path) -> 
     migrate_sqlite(path.with_name("direct.db"))
     assert schema(path) == schema(path.with_name("direct.db"))
     assert rows(path) == rows(path.with_name("direct.db"))
+    assert indexes(path) == indexes(path.with_name("direct.db"))
 
 
 def test_a_newer_database_is_refused_untouched(path: Path) -> None:

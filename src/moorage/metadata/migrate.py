@@ -15,9 +15,10 @@ from typing import Any
 import pysqlite3
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from moorage.metadata.sqlite import connect
-from moorage.metadata.tables import metadata
+from moorage.metadata.tables import indexes_in_order, metadata
 from moorage.metadata.write_lock import WriteLock
 
 #: Seconds that a start waits for whoever writes to the database, a command perhaps, before it says so and ends.
@@ -100,7 +101,10 @@ def _change(connection: Any, change: Callable[[Connection], None]) -> None:
 
 
 def _create(bound: Connection) -> None:
-    metadata.create_all(bound, checkfirst=False)
+    for table in metadata.sorted_tables:
+        bound.execute(CreateTable(table))
+        for index in indexes_in_order(table):
+            bound.execute(CreateIndex(index))
     bound.exec_driver_sql(_REVISION_TABLE)
     bound.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (newest_revision(),))
 

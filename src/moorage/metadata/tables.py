@@ -43,8 +43,19 @@ def _table(name: str, *items: SchemaItem) -> Table:
     return Table(name, metadata, *items, sqlite_autoincrement=is_counted)
 
 
-def _live(name: str, *columns: str, unique: bool = False, where: str = "deleted_at IS NULL") -> Index:
-    return Index(name, *columns, unique=unique, sqlite_where=text(where), info={"where": where})
+def _live(
+    name: str, *columns: str, unique: bool = False, where: str = "deleted_at IS NULL", since: str = ""
+) -> Index:
+    """``since`` is the revision that added the index to a table which was there before."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), info={"where": where, "since": since})
+
+
+def indexes_in_order(table: Table) -> list[Index]:
+    """The indexes of a table in the order in which migrations make them.
+
+    Of two that would do SQLite takes the one that was made last: it must be the same one in every database.
+    """
+    return sorted(table.indexes, key=lambda index: (index.info.get("since", ""), str(index.name)))
 
 
 def partial_on_postgresql() -> None:
@@ -90,7 +101,7 @@ principal = _table(
     #: is good as long as this is the same.
     Column("policy_epoch", BigInteger, nullable=False, server_default="0"),
     Index("principal_name_unique", "account_id", "kind", "name", unique=True),
-    _live("principal_boundary", "boundary", where="boundary IS NOT NULL"),
+    _live("principal_boundary", "boundary", where="boundary IS NOT NULL", since="0002"),
 )
 
 #: A policy that belongs to one principal.
