@@ -5,16 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pysqlite3
-from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from moorage.metadata.migrate import known_revisions, newest_revision, scripts
-from moorage.metadata.sqlite import connect
 from moorage.metadata.upgrade import configuration
 from tests.architecture.source import LATE
+from tests.support.migrations import run_migrations
 
 #: What is loaded after the start of a server on SQLite, that of the supervisor and of its children together.
 _SERVE = """
@@ -65,12 +61,7 @@ def test_serving_on_sqlite_loads_nothing_that_it_does_not_use(tmp_path: Path) ->
 
 def test_a_start_that_migrates_loads_alembic(tmp_path: Path) -> None:
     """The test above looks at the right names."""
-    path = tmp_path / "metadata.db"
-    engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        command.upgrade(configuration(connection, scripts()), known_revisions()[0])
-        connection.commit()
+    run_migrations(tmp_path / "metadata.db", known_revisions()[0])
     assert {"alembic", "moorage.metadata.upgrade"} <= start(tmp_path)[1]
 
 

@@ -3,25 +3,20 @@
 from contextlib import closing
 from pathlib import Path
 
-import pysqlite3
 import pytest
-from alembic import command
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from moorage import wiring
 from moorage.auth.sealing import MasterKey
 from moorage.config import Settings
 from moorage.domain.caller import RegistryKey
 from moorage.domain.names import RegistryId
-from moorage.metadata import migrate
 from moorage.metadata.database import Database
 from moorage.metadata.repositories import find_repository
 from moorage.metadata.sqlite import connect
-from moorage.metadata.upgrade import configuration
 from moorage.services import access, accounts
 from tests.support.callers import ACCOUNT, REGION, proven, root_of
 from tests.support.database import execute
+from tests.support.migrations import run_migrations
 
 KEY_ID = root_of().access_key_id
 SECRET = b"a secret access key of forty characters."
@@ -32,11 +27,7 @@ def settings(tmp_path: Path) -> Settings:
     """A data directory as the version before left it: a root with its key, and a repository."""
     master_key = MasterKey.load_or_create(tmp_path / "master.key")
     path = tmp_path / "metadata.db"
-    engine = create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        command.upgrade(configuration(connection, migrate.scripts()), "0001")
-        connection.commit()
+    run_migrations(path, "0001")
     with closing(connect(path)) as old:
         old.execute("INSERT INTO account VALUES (?, 1, 1)", (ACCOUNT,))
         old.execute("INSERT INTO principal VALUES (7, ?, 'root', 'root', 1)", (ACCOUNT,))

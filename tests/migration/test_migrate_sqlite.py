@@ -9,18 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pysqlite3
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, event
 
 from moorage.metadata import migrate
 from moorage.metadata.migrate import DatabaseTooNew, NoRoomForBackup, migrate_sqlite, newest_revision
 from moorage.metadata.sqlite import connect
 from moorage.metadata.tables import metadata
-from moorage.metadata.upgrade import upgrade
+from tests.support.migrations import engine_of, run_migrations
 
 #: The revision of this version, before a test pretends that there is a next one.
 THIS = newest_revision()
@@ -30,11 +28,6 @@ THIS = newest_revision()
 def path(tmp_path: Path) -> Path:
     """Where there is no database yet."""
     return tmp_path / "metadata.db"
-
-
-def engine_of(path: Path) -> Engine:
-    """SQLAlchemy on the same driver as Moorage."""
-    return create_engine("sqlite://", module=pysqlite3, creator=lambda: connect(path), poolclass=NullPool)
 
 
 def revision(path: Path) -> str | None:
@@ -103,24 +96,16 @@ def test_migrating_again_changes_nothing(path: Path) -> None:
     assert [file.name for file in path.parent.glob("*backup*")] == []
 
 
-def run_all_migrations(path: Path) -> None:
-    """A new database by every migration, one after the other."""
-    with engine_of(path).connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        upgrade(connection, migrate.scripts())
-        connection.commit()
-
-
 def test_migrations_make_the_tables_that_the_code_knows(path: Path) -> None:
     """Alembic finds no difference between the migrated database and ``tables.py``."""
-    run_all_migrations(path)
+    run_migrations(path)
     with engine_of(path).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 def test_a_new_database_has_the_very_schema_that_migrations_make(path: Path) -> None:
     """Partial indexes, defaults and AUTOINCREMENT too, which Alembic does not compare; Alembic's own table, and rows."""
-    run_all_migrations(path)
+    run_migrations(path)
     migrate_sqlite(path.with_name("direct.db"))
     assert schema(path) == schema(path.with_name("direct.db"))
     assert rows(path) == rows(path.with_name("direct.db"))

@@ -191,8 +191,9 @@ def test_what_finds_no_room_is_turned_away_at_once(busy: Busy, monkeypatch: pyte
     """Thousands of connections must not fill the memory with bodies that are going to be refused."""
     monkeypatch.setattr(busy.by_hand, "has_room", lambda _: False)
     with busy.client() as client, busy.with_too_much_to_do():
-        ask(client, PUT)
+        assert ask(client, PUT).startswith(b"HTTP/1.1 429 ")
         assert busy.by_hand.held.empty()
+        assert busy.reasons == ["requests"]
 
 
 def test_who_waits_for_its_second_look_does_not_make_room(busy: Busy) -> None:

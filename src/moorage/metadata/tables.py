@@ -53,7 +53,7 @@ def _live(
 def indexes_in_order(table: Table) -> list[Index]:
     """The indexes of a table in the order in which migrations make them.
 
-    Of two that would do SQLite takes the one that was made last: it must be the same one in every database.
+    Which of two that would do SQLite takes depends on it: it must be the same one in every database.
     """
     return sorted(table.indexes, key=lambda index: (index.info.get("since", ""), str(index.name)))
 

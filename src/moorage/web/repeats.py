@@ -40,7 +40,7 @@ class RepeatingProtocol(LendingProtocol):
         if self._answer_ready(data):
             return
         unread = self.unread
-        if unread is not None and unread.is_due() and self._hold(unread, data):
+        if unread is not None and unread.is_due() and (self._hold(unread, data) or self._turn_away(data)):
             return
         self._take(data)
 
@@ -52,8 +52,8 @@ class RepeatingProtocol(LendingProtocol):
     # What is too much
 
     def _hold(self, unread: Unread, data: bytes) -> bool:
-        if "extensions" in self._scope or not unread.may_wait(data):
-            return False  # One of a crowd has to go.
+        if self._is_one_of_a_crowd() or not unread.may_wait(data):
+            return False
         self._held = data
         # Who waits for an answer is not idle, and does not have to make room.
         self._idle.stop()
@@ -80,7 +80,7 @@ class RepeatingProtocol(LendingProtocol):
 
     def _turn_away(self, data: bytes) -> bool:
         unread = self.unread
-        if unread is None or not unread.is_due():
+        if unread is None or not unread.is_due() or self._is_one_of_a_crowd():
             return False
         try:
             answer = unread.answer(data, self.default_head())
@@ -92,6 +92,10 @@ class RepeatingProtocol(LendingProtocol):
         unread.note_turned_away()
         self._reply(answer)
         return True
+
+    def _is_one_of_a_crowd(self) -> bool:
+        """Then it has to go, which the ordinary way sees to."""
+        return "extensions" in self._scope
 
     # What is ready
 
